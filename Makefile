@@ -1,0 +1,52 @@
+# make help lists the targets.
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME      ?= 30s
+GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## run everything in one process, in development mode
+	go run . -dev
+
+.PHONY: build
+build: ## build bin/realtime
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/realtime .
+
+.PHONY: test
+test: ## vet and test
+	go vet ./...
+	go test ./...
+
+.PHONY: test-race
+test-race: ## test with the race detector
+	go test -race ./...
+
+.PHONY: lint
+lint: ## go vet, staticcheck, gofmt, golangci-lint
+	go vet ./...
+	go tool staticcheck ./...
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GOLANGCI_LINT) run ./...
+
+# go test takes one fuzz target at a time.
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (30s)
+	@set -e; grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | cut -c6-); do \
+			echo "== $$dir $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## measure CPU per delivery and memory per connection
+	go run ./loadtest/bench
+
+.PHONY: clean
+clean: ## remove what build and run made
+	rm -rf bin data

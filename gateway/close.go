@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+)
+
+// lingerTime is how long a connection whose close frame is sent may take to end. To
+// close at once could destroy the frame on its way: bytes that we have not read make
+// the kernel reset the connection.
+const lingerTime = 2 * time.Second
+
+const closeTimeout = protocol.CloseTimeout
+
+// closeWith sends a close frame after all that is to be sent, and then waits for the
+// peer to end.
+func (l *loop) closeWith(c *conn, code ws.StatusCode, reason, why string) {
+	if c.state != stateOpen {
+		return
+	}
+	var frame []byte
+	l.arena, frame = protocol.AppendClose(l.arena, code, reason)
+	l.push(c, frame)
+	l.linger(c, why)
+}
+
+// linger leaves the connection to the peer: what is pending is still written.
+func (l *loop) linger(c *conn, why string) {
+	if c.state == stateOpen {
+		l.leaveAll(c)
+		l.count(c, why)
+	}
+	c.state = stateClosing
+	c.in = nil
+	c.until = l.wheel.now + ticks(lingerTime)
+	l.schedule(c, ticks(lingerTime))
+}
+
+// expired ends a connection whose token has.
+func (l *loop) expired(c *conn) {
+	l.sendError(c, "", protocol.Error{Code: protocol.CodeUnauthorized, Message: "token expired"})
+	l.closeWith(c, protocol.CloseTokenExpired, "token expired", endExpired)
+}
+
+// count notes the end of a connection that was open.
+func (l *loop) count(c *conn, why string) {
+	l.gw.metrics.ended.WithLabelValues(why).Inc()
+	if c.admitted {
+		c.admitted = false
+		l.gw.open.Add(-1)
+		l.gw.metrics.connections.Dec()
+	}
+}
+
+// drop ends a connection now and frees its slot.
+func (l *loop) drop(c *conn, why string) {
+	if c.state == stateFree {
+		return
+	}
+	if c.state != stateClosing {
+		if c.state == stateOpen {
+			l.leaveAll(c)
+		}
+		l.count(c, why)
+	}
+	l.poll.remove(int(c.fd))
+	_ = unix.Close(int(c.fd))
+	l.free(c)
+}
+
+// free gives the slot back; the descriptor is closed, or another's by now.
+func (l *loop) free(c *conn) {
+	l.unschedule(c)
+	l.unmark(c)
+	if c.out != nil {
+		l.tally.outbox -= len(c.out.buf)
+	}
+	l.gw.sockets.Add(-1)
+	l.conns.put(c)
+}

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"github.com/realtime-cluster/realtime/pkg/topic"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// connState is how far a connection is in its life.
+type connState uint8
+
+const (
+	stateFree      connState = iota // the slot is empty
+	stateHead                       // reading the request head
+	stateVerifying                  // a verifier has the head
+	stateOpen                       // a WebSocket
+	stateClosing                    // our close frame is sent; reading until the peer ends
+)
+
+// conn is one connection. It lives in a slab of its loop, whose goroutine alone touches
+// it, from accept to close.
+type conn struct {
+	fd    int32
+	slot  uint32
+	gen   uint32 // of the slot; never 0
+	state connState
+
+	pinged   bool // a WebSocket ping is out
+	writing  bool // the poller watches for room to write
+	admitted bool // counted among the open connections
+
+	heard uint32 // tick of the last bytes from the peer
+	until uint32 // head, verifying, closing: tick at which to give up
+	due   uint32 // tick of the wheel slot that it is in
+
+	wheelPrev, wheelNext uint32 // slot+1 of its neighbours in the wheel; 0: none
+
+	first, last uint32 // this turn's frames: nodes+1 in the loop's list; 0: none
+
+	expires int64 // Unix seconds; the token's end
+	tat     int64 // per-connection limit, see limit.Rate
+
+	user   string
+	grants *topic.Grants
+	subs   []subscription
+	joins  int32 // Subscribes on their way, in topics
+
+	in  *inbound // nil while nothing is half read
+	out *outbox  // nil while nothing waits
+}
+
+// ref names the connection to the rest of the cluster.
+func (l *loop) ref(c *conn) wire.Conn {
+	return wire.Conn{Loop: uint8(l.index), Slot: c.slot, Gen: c.gen}
+}
+
+const slabSize = 256
+
+// slab keeps conns at fixed addresses and gives out free slots.
+type slab struct {
+	chunks []*[slabSize]conn
+	free   []uint32
+	used   int
+}
+
+// at returns the conn in a slot that was given out at some time.
+func (s *slab) at(slot uint32) *conn { return &s.chunks[slot/slabSize][slot%slabSize] }
+
+// get returns the live connection with that slot and generation, nil when it is gone.
+func (s *slab) get(slot, gen uint32) *conn {
+	if int(slot) >= len(s.chunks)*slabSize {
+		return nil
+	}
+	if c := s.at(slot); c.gen == gen && c.state != stateFree {
+		return c
+	}
+	return nil
+}
+
+func (s *slab) take() *conn {
+	if len(s.free) == 0 {
+		base := uint32(len(s.chunks) * slabSize)
+		s.chunks = append(s.chunks, new([slabSize]conn))
+		for i := range uint32(slabSize) {
+			s.free = append(s.free, base+slabSize-1-i)
+		}
+	}
+	slot := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	s.used++
+	c := s.at(slot)
+	gen := c.gen + 1
+	if gen == 0 {
+		gen = 1
+	}
+	*c = conn{slot: slot, gen: gen}
+	return c
+}
+
+func (s *slab) put(c *conn) {
+	*c = conn{slot: c.slot, gen: c.gen}
+	s.free = append(s.free, c.slot)
+	s.used--
+}
+
+// each visits every live connection.
+func (s *slab) each(visit func(*conn)) {
+	for _, chunk := range s.chunks {
+		for i := range chunk {
+			if chunk[i].state != stateFree {
+				visit(&chunk[i])
+			}
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// node is one frame for one connection in this turn. A connection's nodes are linked
+// in the order in which they are to be sent.
+type node struct {
+	frame uint32 // index in the loop's frames
+	next  uint32 // index of the connection's next node, plus 1; 0: the last
+}
+
+// noFrame is the index of the frame that was not entered yet.
+const noFrame = ^uint32(0)
+
+// enter adds a frame to the turn's; mark gives it to connections.
+func (l *loop) enter(frame []byte) uint32 {
+	l.frames = append(l.frames, frame)
+	return uint32(len(l.frames) - 1)
+}
+
+// mark notes that a connection gets a frame at the end of the turn.
+func (l *loop) mark(c *conn, frame uint32) {
+	l.nodes = append(l.nodes, node{frame: frame})
+	at := uint32(len(l.nodes))
+	if c.last == 0 {
+		c.first = at
+		l.marked = append(l.marked, c)
+	} else {
+		l.nodes[c.last-1].next = at
+	}
+	c.last = at
+}
+
+// unmark forgets what a connection was to get. It stays on the list of the marked, with
+// nothing to write.
+func (l *loop) unmark(c *conn) { c.first, c.last = 0, 0 }
+
+// push gives a connection a frame of its own.
+func (l *loop) push(c *conn, frame []byte) { l.mark(c, l.enter(frame)) }
+
+// deliver marks the subscribers of a topic.
+//
+// Hop 7 of a Broadcast's way; the last is drain.
+func (l *loop) deliver(d *wire.Deliver) {
+	frame := noFrame
+	if e := l.entries[d.Topic]; e != nil {
+		frame = l.markAll(e, d, frame)
+	}
+	if l.patterns.Len() > 0 {
+		frame = l.deliverPatterns(d, frame)
+	}
+	if frame != noFrame {
+		l.gw.metrics.delivery.Observe(l.now.Sub(time.UnixMicro(d.SentAt)).Seconds())
+	}
+	if len(l.nodes) >= drainAfter {
+		l.drain()
+	}
+}
+
+func (l *loop) markAll(e *entry, d *wire.Deliver, frame uint32) uint32 {
+	for i := range e.subs {
+		c := l.conns.at(e.subs[i].slot)
+		if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
+			continue
+		}
+		if frame == noFrame {
+			frame = l.enter(d.Frame)
+		}
+		l.mark(c, frame)
+	}
+	return frame
+}
+
+// deliverPatterns is for a loop with subscriptions to patterns: a connection may match
+// more than once, and gets the frame once.
+func (l *loop) deliverPatterns(d *wire.Deliver, frame uint32) uint32 {
+	l.patterns.Match(d.Topic, func(_ string, e *entry) {
+		for i := range e.subs {
+			c := l.conns.at(e.subs[i].slot)
+			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
+				continue
+			}
+			if frame == noFrame {
+				frame = l.enter(d.Frame)
+			}
+			if c.last != 0 && l.nodes[c.last-1].frame == frame {
+				continue
+			}
+			l.mark(c, frame)
+		}
+	})
+	return frame
+}
+
+// drain writes each marked connection once: all its frames together.
+//
+// Hop 8, the last of a Broadcast's way: the socket.
+func (l *loop) drain() {
+	for _, c := range l.marked {
+		if c.first != 0 {
+			l.drainConn(c)
+		}
+	}
+	clear(l.frames)
+	l.frames = l.frames[:0]
+	l.nodes = l.nodes[:0]
+	l.marked = l.marked[:0]
+	if cap(l.arena) > arenaKeep {
+		l.arena = nil
+	}
+	l.arena = l.arena[:0]
+}
+
+func (l *loop) drainConn(c *conn) {
+	first := c.first
+	l.unmark(c)
+	if c.out == nil && l.nodes[first-1].next == 0 {
+		l.tally.framesOut++
+		l.write(c, l.frames[l.nodes[first-1].frame])
+	} else {
+		l.drainMany(c, first)
+	}
+	if c.state == stateClosing && c.out == nil {
+		l.lastWritten(c)
+	}
+}
+
+// drainMany puts a connection's frames together for as few writes as may be.
+func (l *loop) drainMany(c *conn, first uint32) {
+	l.gather = l.gather[:0]
+	for at := first; at != 0; at = l.nodes[at-1].next {
+		frame := l.frames[l.nodes[at-1].frame]
+		l.tally.framesOut++
+		if c.out != nil {
+			if !l.stash(c, frame) {
+				return
+			}
+			continue
+		}
+		l.gather = append(l.gather, frame...)
+		if len(l.gather) > drainBytes || l.nodes[at-1].next == 0 {
+			l.write(c, l.gather)
+			l.gather = l.gather[:0]
+		}
+		if c.state == stateFree {
+			return
+		}
+	}
+}
+
+// drainBytes is how much of a connection's frames is put together for one write.
+const drainBytes = 64 << 10
+
+// write sends bytes, whole frames, to a connection that has no outbox.
+func (l *loop) write(c *conn, b []byte) {
+	n, err := writeSocket(c.fd, b)
+	l.tally.writes++
+	if err != nil && !errors.Is(err, unix.EAGAIN) {
+		l.drop(c, endGone)
+		return
+	}
+	l.tally.bytesOut += n
+	if n < len(b) {
+		l.block(c, b, n)
+	}
+}
+
+// lastWritten goes on when a close frame is sent: the peer reads the end of the stream
+// after it, and ends the connection.
+func (l *loop) lastWritten(c *conn) { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) }
+
+func (l *loop) sendControl(c *conn, op ws.OpCode, payload []byte) {
+	var frame []byte
+	l.arena, frame = protocol.AppendControl(l.arena, op, payload)
+	l.push(c, frame)
+}
+
+func (l *loop) sendError(c *conn, id string, e protocol.Error) {
+	var frame []byte
+	l.arena, frame = protocol.AppendError(l.arena, id, e)
+	l.push(c, frame)
+}

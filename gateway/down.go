@@ -1,0 +1,240 @@
+package gateway
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// readerQueue is how many batches wait for a reader. Past it NATS drops (a slow
+// consumer, counted), and the links repeat.
+const readerQueue = 8192
+
+// reader takes the batches of one of the gateway's down subjects and gives them to the
+// loops that they concern. It is one goroutine, which owns its state.
+type reader struct {
+	gw   *Gateway
+	lane int
+	nats *natsConn
+	in   chan *nats.Msg
+	sub  *nats.Subscription
+
+	ends  map[cluster.Ref]*end
+	views *cluster.Views
+	self  cluster.Ref
+	acks  []byte
+}
+
+// end is the receiving end of the links from the lanes of one owner.
+type end struct {
+	ins  []link.In
+	owed bool
+}
+
+func newReader(g *Gateway, lane int) *reader {
+	return &reader{
+		gw: g, lane: lane, nats: g.conns[lane%len(g.conns)],
+		in: make(chan *nats.Msg, readerQueue), ends: make(map[cluster.Ref]*end), self: g.self.Ref,
+	}
+}
+
+func (r *reader) subscribe() (err error) {
+	r.sub, err = r.nats.ChanSubscribe(wire.Down(r.gw.self.ID, r.lane), r.in)
+	return err
+}
+
+func (r *reader) run(ctx context.Context) {
+	var timer <-chan time.Time // runs while an acknowledgement is owed
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-r.in:
+			r.take(m.Data)
+			if timer == nil {
+				timer = time.After(link.AckDelay)
+			}
+		case <-timer:
+			timer = nil
+			r.acknowledge(false)
+		}
+	}
+}
+
+// take deals with one batch.
+//
+// Hop 6 of a Broadcast's way; the next is deliver, on each loop.
+func (r *reader) take(batch []byte) {
+	h, err := wire.ParseHeader(batch)
+	if err != nil {
+		r.gw.drop(dropFormat)
+		return
+	}
+	r.follow()
+	e := r.end(h)
+	if e == nil {
+		r.gw.drop(dropStale)
+		return
+	}
+	if h.Seq != 0 {
+		in := &e.ins[h.FromLane]
+		lost := in.Lost()
+		take := in.Take(h, len(batch))
+		r.gw.metrics.dropped.WithLabelValues(dropLost).Add(float64(in.Lost() - lost))
+		_, now := in.Due()
+		e.owed = true
+		if now {
+			r.acknowledge(true)
+		}
+		if !take {
+			r.gw.drop(dropRepeat)
+			return
+		}
+	}
+	r.gw.metrics.batchesIn.Inc()
+	var loops uint64
+	for rec, err := range wire.Records(batch) {
+		if err != nil {
+			r.gw.drop(dropFormat)
+			break
+		}
+		loops |= rec.Loops()
+	}
+	for ; loops != 0; loops &= loops - 1 {
+		if i := bits.TrailingZeros64(loops); i < len(r.gw.loops) {
+			r.gw.loops[i].mail.postBatch(batch)
+		}
+	}
+}
+
+// follow drops what it knows of owners that are gone, or of everyone when this gateway
+// begins a new life.
+func (r *reader) follow() {
+	views, self := r.gw.member.Views(), r.gw.member.Self().Ref
+	if self != r.self {
+		r.self = self
+		clear(r.ends)
+	}
+	if views == r.views {
+		return
+	}
+	r.views = views
+	for ref := range r.ends {
+		if !listed(views.Routers, ref) {
+			delete(r.ends, ref)
+		}
+	}
+}
+
+// end finds where a batch's link ends; nil when the batch is not to be taken: an owner
+// that the others have declared dead must not be heard, lest its order and its
+// successor's mix.
+func (r *reader) end(h wire.Header) *end {
+	ref := cluster.Ref{ID: h.FromID, Inc: h.FromInc}
+	if h.ToInc != r.self.Inc || !listed(r.views.Routers, ref) {
+		return nil
+	}
+	e := r.ends[ref]
+	if e == nil {
+		e = &end{ins: make([]link.In, max(h.Lanes, 1))}
+		r.ends[ref] = e
+	}
+	if int(h.FromLane) >= len(e.ins) {
+		return nil
+	}
+	return e
+}
+
+func listed(v *cluster.View, ref cluster.Ref) bool {
+	n, ok := v.Find(ref.ID)
+	return ok && n.Ref == ref
+}
+
+// acknowledge tells the owners what has arrived; urgent: only what should not wait.
+func (r *reader) acknowledge(urgent bool) {
+	for ref, e := range r.ends {
+		if !e.owed {
+			continue
+		}
+		e.owed = false
+		for lane := range e.ins {
+			owed, now := e.ins[lane].Due()
+			if owed && urgent && !now {
+				e.owed = true
+				continue
+			}
+			if owed {
+				r.ack(ref, lane, &e.ins[lane])
+			}
+		}
+	}
+}
+
+func (r *reader) ack(to cluster.Ref, lane int, in *link.In) {
+	seq, again := in.Ack()
+	b := wire.AppendHeader(r.acks[:0], wire.Header{
+		FromID: r.self.ID, FromInc: r.self.Inc, Lanes: uint8(len(r.gw.loops)), ToInc: to.Inc,
+	})
+	r.acks = wire.AppendAck(b, wire.Ack{Lane: uint16(lane), Dir: wire.DirDown, Seq: seq, Again: again})
+	// A lost acknowledgement is asked for by a repeat.
+	_ = r.nats.Publish(wire.Up(to.ID, lane), r.acks)
+}
+
+// down deals with the records of a batch that concern this loop.
+func (l *loop) down(batch []byte) {
+	h, err := wire.ParseHeader(batch)
+	if err != nil {
+		return
+	}
+	bit := uint64(1) << l.index
+	for rec, err := range wire.Records(batch) {
+		if err != nil {
+			return // counted by the reader
+		}
+		if rec.Loops()&bit == 0 {
+			continue
+		}
+		switch rec.Kind {
+		case wire.KindDeliver:
+			var d wire.Deliver
+			if d.Decode(rec.Body) == nil {
+				l.deliver(&d)
+			}
+		case wire.KindReply:
+			var p wire.Reply
+			if p.Decode(rec.Body) == nil {
+				l.replied(&p)
+			}
+		case wire.KindDone:
+			var d wire.Done
+			if d.Decode(rec.Body) == nil {
+				l.done(d)
+			}
+		case wire.KindAck:
+			var a wire.Ack
+			u := l.ups[cluster.Ref{ID: h.FromID, Inc: h.FromInc}]
+			if a.Decode(rec.Body) == nil && u != nil && int(h.FromLane) < len(u.outs) {
+				u.outs[h.FromLane].Ack(a.Seq, a.Again, l.now)
+			}
+		}
+	}
+}
+
+// replied passes an owner's reply to its connection.
+func (l *loop) replied(r *wire.Reply) {
+	if r.Op != 0 {
+		if l.ops.find(r.Op) == nil {
+			return // answered before: it took too long, or its owner seemed dead
+		}
+		l.ops.end(r.Op)
+	}
+	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && c.state == stateOpen {
+		l.push(c, r.Frame)
+	}
+}

@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// enroll links a connection and an entry both ways, once.
+func (l *loop) enroll(c *conn, e *entry) {
+	if l.entryOf(c, e.name) != nil {
+		return
+	}
+	c.subs = append(c.subs, subscription{entry: e, at: uint32(len(e.subs))})
+	e.subs = append(e.subs, subscriber{slot: c.slot, at: uint32(len(c.subs) - 1)})
+	l.tally.subscriptions++
+}
+
+// entryOf returns the entry by which a connection is subscribed to a topic or pattern.
+func (l *loop) entryOf(c *conn, name string) *entry {
+	for i := range c.subs {
+		if e := c.subs[i].entry; e.name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// withdraw undoes enroll.
+func (l *loop) withdraw(c *conn, e *entry) {
+	for i := range c.subs {
+		if c.subs[i].entry == e {
+			l.unlink(c, i)
+			return
+		}
+	}
+}
+
+// unlink removes a connection's i-th subscription: at both ends the last takes its place.
+func (l *loop) unlink(c *conn, i int) {
+	e, at := c.subs[i].entry, c.subs[i].at
+	moved := e.subs[len(e.subs)-1]
+	e.subs[at] = moved
+	e.subs = e.subs[:len(e.subs)-1]
+	if int(at) < len(e.subs) {
+		l.conns.at(moved.slot).subs[moved.at].at = at
+	}
+	last := c.subs[len(c.subs)-1]
+	c.subs[i] = last
+	c.subs = c.subs[:len(c.subs)-1]
+	if i < len(c.subs) {
+		last.entry.subs[last.at].at = uint32(i)
+	}
+	l.tally.subscriptions--
+}
+
+// leaveAll ends all subscriptions of a connection.
+func (l *loop) leaveAll(c *conn) {
+	for len(c.subs) > 0 {
+		e := c.subs[len(c.subs)-1].entry
+		l.unlink(c, len(c.subs)-1)
+		l.release(e)
+	}
+	c.subs = nil
+}
+
+// release gives up an entry that nobody needs any more.
+func (l *loop) release(e *entry) {
+	if len(e.subs) > 0 || e.pending > 0 {
+		return
+	}
+	delete(l.entries, e.name)
+	if e.pattern {
+		l.patterns.Delete(e.name)
+	}
+	if !e.joined {
+		return
+	}
+	i := wire.Interest{Topic: e.name}
+	if !e.pattern {
+		if u, lane := l.ownerOf(e.hash); u != nil {
+			l.endRecord(u.outs[lane], wire.AppendInterest(l.beginRecord(u.outs[lane]), wire.KindLeave, i))
+		}
+		return
+	}
+	for _, u := range l.ups {
+		for _, o := range u.outs {
+			l.endRecord(o, wire.AppendInterest(l.beginRecord(o), wire.KindLeave, i))
+		}
+	}
+}

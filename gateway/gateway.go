@@ -1,0 +1,288 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/realtime-cluster/realtime/pkg/auth"
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/limit"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// Config is what a Gateway is made of. The settings are those of the README.
+type Config struct {
+	Name       string       // for people
+	Version    string       // of the program
+	Loops      int          // 1–64
+	Conns      []*nats.Conn // at least one; loops and readers are spread over them
+	Verifier   *auth.Verifier
+	HTTP       http.Handler // what is not /ws
+	Log        *zap.Logger
+	Registerer prometheus.Registerer
+
+	MaxConnections    int
+	MaxSubscriptions  int // per connection
+	MaxFrameSize      int // bytes
+	OutboxSize        int // bytes
+	HeartbeatInterval time.Duration
+	ClientTimeout     time.Duration
+	HandshakeTimeout  time.Duration
+	RequestTimeout    time.Duration
+	TokenLeeway       time.Duration
+	AllowedOrigins    []string // lower case; "*": any
+	RateLimit         bool
+	RateLimitRPS      float64 // per connection
+	RateLimitBurst    int
+}
+
+// Gateway is one gateway node.
+type Gateway struct {
+	cfg     Config
+	log     *zap.Logger
+	metrics *metrics
+	self    cluster.Node
+	member  *cluster.Member
+	conns   []*natsConn
+	loops   []*loop
+	readers []*reader
+	limit   limit.Rate
+
+	heads    chan head    // to the verifiers
+	handoffs chan handoff // to net/http
+
+	open     atomic.Int64  // WebSockets
+	sockets  atomic.Int64  // all connections on the loops
+	started  chan struct{} // closed when it takes clients
+	draining atomic.Bool
+
+	dropUnavailable, dropRateLimit, dropOwnerLost prometheus.Counter
+}
+
+// natsConn is a NATS connection, and whether it is up: what nats.Conn tells only under a
+// lock.
+type natsConn struct {
+	*nats.Conn
+	up atomic.Bool
+}
+
+// New makes a Gateway. It starts nothing.
+func New(cfg Config) (*Gateway, error) {
+	g := &Gateway{
+		cfg: cfg, metrics: newMetrics(cfg.Registerer),
+		self: cluster.Node{
+			Ref: cluster.Ref{ID: cluster.NewID()}, Role: cluster.RoleGateway, Name: cfg.Name,
+			Lanes: cfg.Loops, Version: cfg.Version,
+		},
+		heads:    make(chan head, 4096),
+		handoffs: make(chan handoff, 256),
+		started:  make(chan struct{}),
+	}
+	if cfg.RateLimit {
+		g.limit = limit.NewRate(cfg.RateLimitRPS, cfg.RateLimitBurst)
+	}
+	g.log = cfg.Log.With(zap.String("node", cluster.IDString(g.self.ID)))
+	g.dropUnavailable = g.metrics.dropped.WithLabelValues(dropUnavailable)
+	g.dropRateLimit = g.metrics.dropped.WithLabelValues(dropRateLimit)
+	g.dropOwnerLost = g.metrics.dropped.WithLabelValues(dropOwnerLost)
+	for _, nc := range cfg.Conns {
+		c := &natsConn{Conn: nc}
+		c.up.Store(nc.IsConnected())
+		g.conns = append(g.conns, c)
+	}
+	for i := range cfg.Loops {
+		l, err := newLoop(g, i)
+		if err != nil {
+			return nil, err
+		}
+		g.loops = append(g.loops, l)
+		g.readers = append(g.readers, newReader(g, i))
+	}
+	var err error
+	g.member, err = cluster.New(cfg.Conns[0], cluster.Config{
+		Self:       g.self,
+		OnChange:   g.follow,
+		Log:        g.log,
+		Registerer: cfg.Registerer,
+	})
+	return g, err
+}
+
+// follow passes new views to the loops.
+func (g *Gateway) follow(v *cluster.Views) {
+	self := g.member.Self().Ref
+	for _, l := range g.loops {
+		l.mail.post(func(l *loop) { l.adopt(self, v) })
+	}
+}
+
+// Views is the gateway's picture of the cluster.
+func (g *Gateway) Views() *cluster.Views { return g.member.Views() }
+
+// Open is how many WebSockets are open.
+func (g *Gateway) Open() int { return int(g.open.Load()) }
+
+// Started is closed when the gateway takes clients.
+func (g *Gateway) Started() <-chan struct{} { return g.started }
+
+func (g *Gateway) hasStarted() bool {
+	select {
+	case <-g.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ready reports why the gateway should get no clients, nil when it should.
+func (g *Gateway) Ready() error {
+	switch {
+	case g.draining.Load():
+		return errors.New("draining")
+	case !g.hasStarted():
+		return errors.New("starting")
+	case !g.Connected():
+		return errors.New("cut off from NATS")
+	case len(g.Views().Routers.Active) == 0:
+		return errors.New("no router")
+	}
+	return nil
+}
+
+// Connected reports whether every NATS connection is up.
+func (g *Gateway) Connected() bool {
+	for _, c := range g.conns {
+		if !c.up.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// Live reports whether every loop still turns; nil when they do. It waits for ctx at
+// most.
+func (g *Gateway) Live(ctx context.Context) error {
+	for _, l := range g.loops {
+		turned := make(chan struct{})
+		l.mail.post(func(*loop) { close(turned) })
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return fmt.Errorf("loop %d is stuck", l.index)
+		}
+	}
+	return nil
+}
+
+// Run serves the listener until stop is done; then it tells the clients, closes them, and
+// returns when they are gone or kill is done. Every goroutine has ended when it returns.
+func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(kill))
+	defer cancel()
+	defer ln.Close()
+
+	if err := g.subscribe(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	defer g.unsubscribe()
+	for _, c := range g.conns {
+		wg.Go(func() { g.watch(ctx, c) })
+	}
+	for i := range g.loops {
+		wg.Go(func() { g.loops[i].run(ctx) })
+		wg.Go(func() { g.readers[i].run(ctx) })
+	}
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() { g.verify(ctx) })
+	}
+	failed := make(chan error, 3)
+	server := newHTTPServer(g.cfg.HTTP)
+	wg.Go(func() { failed <- server.Serve(g.handoffListener(ctx, ln.Addr())) })
+	defer server.Close()
+	wg.Go(func() { failed <- g.accept(ctx, ln) })
+	wg.Go(func() { failed <- g.member.Run(ctx) })
+
+	select {
+	case <-g.member.Ready():
+		g.member.Activate()
+		close(g.started)
+	case err := <-failed:
+		return err
+	case <-stop.Done():
+		return nil
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-stop.Done():
+	}
+	g.drain(kill)
+	return nil
+}
+
+func (g *Gateway) subscribe() error {
+	for i, l := range g.loops {
+		if err := g.readers[i].subscribe(); err != nil {
+			return err
+		}
+		var err error
+		l.refuse, err = l.nats.Subscribe(wire.Refuse(g.self.ID, i)+".>", func(m *nats.Msg) { l.refusal(m) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range g.conns {
+		if err := c.FlushTimeout(5 * time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) unsubscribe() {
+	for i, l := range g.loops {
+		// These fail only when the connection is closed.
+		_ = l.refuse.Unsubscribe()
+		_ = g.readers[i].sub.Unsubscribe()
+	}
+}
+
+// watch follows the state of a NATS connection.
+func (g *Gateway) watch(ctx context.Context, c *natsConn) {
+	status := c.StatusChanged()
+	defer c.RemoveStatusListener(status)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s, ok := <-status:
+			if !ok {
+				return
+			}
+			c.up.Store(s == nats.CONNECTED)
+			if s != nats.CONNECTED {
+				continue
+			}
+			for _, l := range g.loops {
+				if l.nats == c {
+					l.mail.post((*loop).reconnected)
+				}
+			}
+		}
+	}
+}
+
+func (g *Gateway) drop(reason string) { g.metrics.dropped.WithLabelValues(reason).Inc() }

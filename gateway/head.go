@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+)
+
+// maxHead is how long a request's head may be, in bytes.
+const maxHead = 8 << 10
+
+var headEnd = []byte("\r\n\r\n")
+
+// head is a request's head on its way to a verifier.
+type head struct {
+	loop      *loop
+	slot, gen uint32
+	bytes     []byte // up to and with the empty line
+	rest      []byte // what came after it
+}
+
+// handoff is a connection on its way to net/http.
+type handoff struct {
+	fd   int
+	data []byte // what was read of it
+}
+
+// readHead collects a request's head. One for /ws goes to a verifier, any other with its connection
+// to net/http.
+func (l *loop) readHead(c *conn, data []byte) {
+	var got []byte
+	if c.in != nil {
+		got = c.in.part
+	}
+	got = append(got, data...)
+	end := bytes.Index(got, headEnd)
+	switch {
+	case end >= 0 && end+len(headEnd) <= maxHead:
+		end += len(headEnd)
+		c.in = nil
+		if !isUpgrade(got) {
+			l.handOff(c, got)
+			return
+		}
+		c.state = stateVerifying
+		select {
+		case l.gw.heads <- head{loop: l, slot: c.slot, gen: c.gen, bytes: got[:end], rest: got[end:]}:
+		default:
+			l.refuseHead(c, refusal{code: 503, message: "too many handshakes at once", retry: true})
+		}
+	case len(got) >= maxHead:
+		l.refuseHead(c, refusal{code: 431, message: "request head over 8 KiB"})
+	default:
+		if c.in == nil {
+			c.in = &inbound{}
+		}
+		c.in.part = got
+		if err := l.poll.modify(int(c.fd), c.slot, c.gen, interestReadOnce); err != nil {
+			l.drop(c, endGone)
+		}
+	}
+}
+
+func isUpgrade(head []byte) bool {
+	rest, ok := bytes.CutPrefix(head, []byte("GET /ws"))
+	return ok && (rest[0] == ' ' || rest[0] == '?')
+}
+
+// handOff gives a connection to net/http.
+func (l *loop) handOff(c *conn, data []byte) {
+	l.poll.remove(int(c.fd))
+	l.count(c, endHTTP)
+	select {
+	case l.gw.handoffs <- handoff{fd: int(c.fd), data: data}:
+	default:
+		_ = unix.Close(int(c.fd))
+	}
+	l.free(c)
+}
+
+// refuseHead answers a handshake with an HTTP error.
+func (l *loop) refuseHead(c *conn, r refusal) {
+	l.gw.metrics.handshakes.WithLabelValues(r.label()).Inc()
+	l.count(c, endRefused)
+	// A fresh socket has room for this; where it does not, the client has no use for it.
+	_, _ = writeSocket(c.fd, r.response())
+	c.state = stateClosing
+	l.lastWritten(c)
+	l.linger(c, endRefused)
+}
+
+// verified goes on with a connection whose head a verifier has dealt with.
+func (l *loop) verified(h head, v verdict) {
+	c := l.conns.get(h.slot, h.gen)
+	if c == nil || c.state != stateVerifying || l.closing {
+		if v.refusal == nil {
+			l.gw.open.Add(-1)
+		}
+		if c != nil {
+			l.drop(c, endGone)
+		}
+		return
+	}
+	if v.refusal != nil {
+		l.refuseHead(c, *v.refusal)
+		return
+	}
+	l.gw.metrics.handshakes.WithLabelValues("101").Inc()
+	l.gw.metrics.connections.Inc()
+	c.admitted = true
+	c.user, c.grants, c.expires = v.claims.User, v.claims.Topics, v.expires
+	c.state, c.heard = stateOpen, l.wheel.now
+	var welcome []byte
+	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, v))
+	both := append(v.response, welcome...)
+	n, err := writeSocket(c.fd, both)
+	l.tally.writes++
+	l.tally.framesOut++
+	l.tally.bytesOut += n
+	if err == nil && n == len(both) {
+		err = l.poll.modify(int(c.fd), c.slot, c.gen, interestRead)
+	}
+	if err != nil || n < len(both) {
+		l.drop(c, endGone)
+		return
+	}
+	l.schedule(c, 1)
+	if len(h.rest) > 0 {
+		l.input(c, h.rest)
+	}
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+)
+
+// message deals with one message of a client.
+func (l *loop) message(c *conn, payload []byte) {
+	e := &l.envelope
+	err := e.Parse(payload)
+	if limit := &l.gw.limit; l.gw.cfg.RateLimit {
+		if wait, ok := limit.Take(&c.tat, l.now.UnixNano()); !ok {
+			l.limited(c, e.ID, wait)
+			return
+		}
+	}
+	if err != nil {
+		l.bad(c, e.ID, err)
+		return
+	}
+	switch e.Type {
+	case protocol.TypeBroadcast:
+		l.broadcastMessage(c, e)
+	case protocol.TypeSubscribe:
+		l.subscribe(c, e)
+	case protocol.TypeUnsubscribe:
+		l.unsubscribe(c, e)
+	case protocol.TypePing:
+		l.ping(c, e)
+	default:
+		l.bad(c, e.ID, fmt.Errorf("type: %.64q is not known", e.Type))
+	}
+}
+
+func (l *loop) ping(c *conn, e *protocol.Envelope) {
+	stamp, err := protocol.ParsePing(e.Data)
+	if err != nil {
+		l.bad(c, e.ID, err)
+		return
+	}
+	if stamp == "" {
+		stamp = e.Timestamp
+	}
+	var frame []byte
+	l.arena, frame = protocol.AppendPong(l.arena, e.ID, stamp, l.now.UnixMilli())
+	l.push(c, frame)
+}
+
+// bad answers a message that cannot be read or has a wrong field.
+func (l *loop) bad(c *conn, id string, err error) {
+	l.sendError(c, id, protocol.Error{Code: protocol.CodeBadRequest, Message: err.Error()})
+}
+
+// unavailable answers a message for which there is no way to its owner.
+func (l *loop) unavailable(c *conn, id string) {
+	l.gw.dropUnavailable.Inc()
+	l.sendError(c, id, protocol.Error{
+		Code: protocol.CodeUnavailable, Message: "the topic's owner cannot be reached: send again",
+		Details: retryLater,
+	})
+}
+
+var retryLater = protocol.RetryAfter(1000)
+
+func (l *loop) limited(c *conn, id string, wait time.Duration) {
+	l.gw.dropRateLimit.Inc()
+	ms := int64(math.Ceil(float64(wait) / float64(time.Millisecond)))
+	l.sendError(c, id, protocol.Error{
+		Code: protocol.CodeTooMany, Message: "too many messages on this connection",
+		Details: `{"limit":"connection","retry_after_ms":` + strconv.FormatInt(ms, 10) + `}`,
+	})
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/metric"
+)
+
+// Reasons for which connections end.
+const (
+	endHandshakeTimeout = "handshake_timeout"
+	endRefused          = "refused"  // the handshake was answered with an HTTP error
+	endHTTP             = "http"     // handed over to net/http
+	endClosed           = "closed"   // closing handshake
+	endGone             = "gone"     // end of stream or reset without one
+	endProtocol         = "protocol" // a violation of RFC 6455
+	endTimeout          = "timeout"  // CLIENT_TIMEOUT
+	endSlow             = "slow"     // outbox over its bound
+	endExpired          = "expired"  // token
+	endShutdown         = "shutdown"
+	endPanic            = "panic"
+)
+
+// Reasons for which something is dropped.
+const (
+	dropRateLimit   = "rate_limit"  // a message over the connection's limit
+	dropUnavailable = "unavailable" // a message without a way to its owner
+	dropOwnerLost   = "owner_lost"  // a message that a dead owner may or may not have had
+	dropUpFull      = "up_full"     // an up batch over the link's bound
+	dropFormat      = "format"      // a down batch or record that cannot be read
+	dropStale       = "stale"       // a down batch of a dead owner, or for an earlier life of ours
+	dropRepeat      = "repeat"      // a down batch that came twice, or behind a gap
+	dropLost        = "link_lost"   // down batches that their owner dropped
+)
+
+type metrics struct {
+	connections   prometheus.Gauge
+	accepted      prometheus.Counter
+	ended         *prometheus.CounterVec
+	handshakes    *prometheus.CounterVec
+	framesIn      prometheus.Counter
+	framesOut     prometheus.Counter
+	bytesIn       prometheus.Counter
+	bytesOut      prometheus.Counter
+	writes        prometheus.Counter
+	batchesIn     prometheus.Counter
+	batchesOut    prometheus.Counter
+	batchBytes    prometheus.Counter
+	recordsOut    prometheus.Counter
+	resent        prometheus.Counter
+	dropped       *prometheus.CounterVec
+	acceptErrors  prometheus.Counter
+	panics        prometheus.Counter
+	subscriptions prometheus.Gauge
+	outboxBytes   prometheus.Gauge
+	turnSeconds   prometheus.Histogram
+	delivery      prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := metric.For(reg, string(cluster.RoleGateway))
+	return &metrics{
+		connections:   f.Gauge(metric.GatewayConnections),
+		accepted:      f.Counter(metric.GatewayAccepted),
+		ended:         f.CounterVec(metric.GatewayEnded, "reason"),
+		handshakes:    f.CounterVec(metric.GatewayHandshakes, "code"),
+		framesIn:      f.Counter(metric.GatewayFramesIn),
+		framesOut:     f.Counter(metric.GatewayFramesOut),
+		bytesIn:       f.Counter(metric.GatewayBytesIn),
+		bytesOut:      f.Counter(metric.GatewayBytesOut),
+		writes:        f.Counter(metric.GatewayWrites),
+		batchesIn:     f.Counter(metric.GatewayBatchesIn),
+		batchesOut:    f.Counter(metric.GatewayBatchesOut),
+		batchBytes:    f.Counter(metric.GatewayBatchBytes),
+		recordsOut:    f.Counter(metric.GatewayRecordsOut),
+		resent:        f.Counter(metric.GatewayBatchesResent),
+		dropped:       f.CounterVec(metric.GatewayDropped, "reason"),
+		acceptErrors:  f.Counter(metric.GatewayAcceptErrors),
+		panics:        f.Counter(metric.GatewayPanics),
+		subscriptions: f.Gauge(metric.GatewaySubscriptions),
+		outboxBytes:   f.Gauge(metric.GatewayOutboxBytes),
+		turnSeconds:   f.Histogram(metric.GatewayTurnSeconds, []float64{25e-6, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, .1, .5, 1}),
+		delivery:      f.Histogram(metric.GatewayDeliverySeconds, []float64{5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, .1, .25, .5, 1, 2.5, 5}),
+	}
+}
+
+// tally counts within a turn, and adds to the metrics at its end.
+type tally struct {
+	framesIn, framesOut, bytesIn, bytesOut, writes int
+	subscriptions, outbox                          int
+}
+
+func (t *tally) turn(m *metrics, took time.Duration) {
+	m.turnSeconds.Observe(took.Seconds())
+	if *t != (tally{}) {
+		t.flush(m)
+	}
+}
+
+func (t *tally) flush(m *metrics) {
+	m.framesIn.Add(float64(t.framesIn))
+	m.framesOut.Add(float64(t.framesOut))
+	m.bytesIn.Add(float64(t.bytesIn))
+	m.bytesOut.Add(float64(t.bytesOut))
+	m.writes.Add(float64(t.writes))
+	m.subscriptions.Add(float64(t.subscriptions))
+	m.outboxBytes.Add(float64(t.outbox))
+	*t = tally{}
+}
+
+func (m *metrics) addLink(s link.Stats) {
+	m.batchesOut.Add(float64(s.Batches))
+	m.batchBytes.Add(float64(s.Bytes))
+	m.recordsOut.Add(float64(s.Records))
+	m.resent.Add(float64(s.Resent))
+	if s.Dropped > 0 {
+		m.dropped.WithLabelValues(dropUpFull).Add(float64(s.Dropped))
+	}
+}

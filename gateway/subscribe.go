@@ -1,0 +1,242 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/topic"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// entry is a topic or pattern that connections of this loop subscribe to.
+type entry struct {
+	name    string
+	hash    uint64
+	pattern bool
+	joined  bool      // an owner has been asked for it
+	owner   *upstream // who has been told last; nil for patterns: everyone
+	pending int32     // ops under way for it: it is not given up while there are any
+	subs    []subscriber
+}
+
+// subscriber is one connection in an entry; subscription is its other end.
+type subscriber struct {
+	slot uint32
+	at   uint32 // index in the connection's subs
+}
+
+type subscription struct {
+	entry *entry
+	at    uint32 // index in the entry's subs
+}
+
+// request is a Subscribe or Unsubscribe whose topics are being asked for.
+type request struct {
+	slot, gen uint32
+	id        string
+	status    string // "subscribed" or "unsubscribed"
+	topics    []string
+	outcome   []rejection // by topic; code 0: fine
+	need      int         // topics not answered yet, and 1 while they are being asked for
+}
+
+type rejection struct {
+	Topic   string `json:"topic"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// subscribe asks the owner of each topic to send it here. It takes effect with the
+// owner's answer: by the way back of that answer, everything published later follows it.
+func (l *loop) subscribe(c *conn, e *protocol.Envelope) {
+	topics, err := protocol.ParseTopics(e.Data)
+	if err != nil {
+		l.bad(c, e.ID, err)
+		return
+	}
+	r := l.newRequest(c, e.ID, "subscribed", topics)
+	for i, name := range r.topics {
+		if r.outcome[i] = l.refuseTopic(c, name); r.outcome[i].Code == 0 {
+			c.joins++
+			l.ask(c, r, i, opJoin)
+		}
+	}
+	l.settle(c, r)
+}
+
+// unsubscribe takes effect when the owner has dealt with what came before it.
+func (l *loop) unsubscribe(c *conn, e *protocol.Envelope) {
+	topics, err := protocol.ParseTopics(e.Data)
+	if err != nil {
+		l.bad(c, e.ID, err)
+		return
+	}
+	r := l.newRequest(c, e.ID, "unsubscribed", topics)
+	for i, name := range r.topics {
+		if err := topic.ValidatePattern(name); err != nil {
+			r.outcome[i] = rejection{Topic: name, Code: protocol.CodeBadRequest, Message: err.Error()}
+			continue
+		}
+		l.ask(c, r, i, opFence)
+	}
+	l.settle(c, r)
+}
+
+func (l *loop) newRequest(c *conn, id, status string, topics []string) *request {
+	r := &request{
+		slot: c.slot, gen: c.gen, id: strings.Clone(id), status: status,
+		topics: make([]string, len(topics)), outcome: make([]rejection, len(topics)), need: 1,
+	}
+	for i, t := range topics {
+		r.topics[i] = strings.Clone(t)
+	}
+	return r
+}
+
+// refuseTopic decides whether a connection may subscribe to a topic; code 0: it may.
+func (l *loop) refuseTopic(c *conn, name string) rejection {
+	if err := topic.ValidatePattern(name); err != nil {
+		return rejection{name, protocol.CodeBadRequest, err.Error()}
+	}
+	if !c.grants.CanSubscribe(name) {
+		return rejection{name, protocol.CodeForbidden, "not allowed to subscribe to it"}
+	}
+	if most := l.gw.cfg.MaxSubscriptions; len(c.subs)+int(c.joins) >= most && l.entryOf(c, name) == nil {
+		return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", most)}
+	}
+	return rejection{}
+}
+
+// ask begins the op for one topic of a request.
+//
+// A pattern counts from here on, not from the answer: that comes from every lane there is, and
+// what the client publishes right behind its Subscribe may be back before the last of them.
+func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
+	e := l.entries[r.topics[i]]
+	if e == nil {
+		name := r.topics[i]
+		e = &entry{name: name, hash: cluster.Hash(name), pattern: topic.IsPattern(name)}
+		l.entries[name] = e
+		if e.pattern {
+			l.patterns.Set(name, e)
+		}
+	}
+	e.pending++
+	e.joined = e.joined || kind == opJoin
+	r.need++
+	o := op{kind: kind, conn: r.slot, cgen: r.gen, at: l.wheel.now, req: r, topic: i, entry: e}
+	if e.pattern && kind == opJoin && l.entryOf(c, e.name) == nil {
+		o.early = true
+		l.enroll(c, e)
+	}
+	h := l.ops.add(o, "")
+	l.sendInterest(h)
+}
+
+// sendInterest sends the record of a Join or Fence op: to the topic's owner, or, for a pattern, to
+// every lane of every router, the leaving ones included.
+func (l *loop) sendInterest(h uint64) {
+	o := l.ops.find(h)
+	kind := wire.KindJoin
+	if o.kind == opFence {
+		kind = wire.KindFence
+	}
+	i := wire.Interest{Op: h, Topic: o.entry.name}
+	o.need, o.to, o.code = 0, nil, 0
+	if !o.entry.pattern {
+		u, lane := l.ownerOf(o.entry.hash)
+		if u != nil && l.reachable(u.outs[lane]) {
+			o.need, o.to, o.entry.owner = 1, u, u
+			l.endRecord(u.outs[lane], wire.AppendInterest(l.beginRecord(u.outs[lane]), kind, i))
+		}
+	} else if l.nats.up.Load() {
+		for _, u := range l.ups {
+			for _, out := range u.outs {
+				o.need++
+				l.endRecord(out, wire.AppendInterest(l.beginRecord(out), kind, i))
+			}
+		}
+	}
+	if o.need == 0 {
+		l.finish(h, protocol.CodeUnavailable)
+	}
+}
+
+// done takes an owner's answer to a Join or Fence.
+func (l *loop) done(d wire.Done) {
+	o := l.ops.find(d.Op)
+	if o == nil || o.kind == opPublish {
+		return
+	}
+	o.code = max(o.code, d.Code)
+	if o.need--; o.need <= 0 {
+		l.finish(d.Op, int(o.code))
+	}
+}
+
+// finish lets a Join or Fence take effect, and answers when it was the last of its request.
+func (l *loop) finish(h uint64, code int) {
+	o := l.ops.find(h)
+	kind, e, r, early := o.kind, o.entry, o.req, o.early
+	if code != 0 {
+		r.outcome[o.topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
+	}
+	l.ops.end(h)
+	e.pending--
+	c := l.conns.get(r.slot, r.gen)
+	if c != nil && c.state == stateOpen {
+		if kind == opJoin {
+			c.joins--
+		}
+		switch {
+		case kind == opJoin && code == 0:
+			l.enroll(c, e)
+		case kind == opFence && code == 0, early:
+			l.withdraw(c, e)
+		}
+	}
+	l.release(e)
+	l.settle(c, r)
+}
+
+// settle counts one part of a request as done, and replies after the last.
+func (l *loop) settle(c *conn, r *request) {
+	if r.need--; r.need > 0 || c == nil || c.state != stateOpen {
+		return
+	}
+	details := struct {
+		Topics   []string    `json:"topics"`
+		Active   int         `json:"active_subscriptions"`
+		Rejected []rejection `json:"rejected,omitempty"`
+	}{Topics: []string{}, Active: len(c.subs)}
+	for i, o := range r.outcome {
+		if o.Code == 0 {
+			details.Topics = append(details.Topics, r.topics[i])
+		} else {
+			details.Rejected = append(details.Rejected, o)
+		}
+	}
+	if len(details.Topics) == 0 {
+		first := details.Rejected[0]
+		l.sendError(c, r.id, protocol.Error{
+			Code: first.Code, Message: fmt.Sprintf("topics: %q: %s", first.Topic, first.Message),
+			Details: `{"rejected":` + jsonText(details.Rejected) + `}`,
+		})
+		return
+	}
+	var frame []byte
+	l.arena, frame = protocol.AppendStatus(l.arena, r.id, r.status, jsonText(details))
+	l.push(c, frame)
+}
+
+// jsonText encodes what cannot fail to be encoded.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

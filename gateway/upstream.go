@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// upBound is what a link to one lane of an owner may hold, in bytes, while that does not
+// acknowledge. Clients get Error 503 from three quarters of it on.
+const upBound = 16 << 20
+
+// upstream is one router as a loop knows it: a link to each of its lanes.
+type upstream struct {
+	node cluster.Node
+	outs []*link.Out
+}
+
+// ownerOf returns the router and the lane that own a topic; nil while there is none.
+func (l *loop) ownerOf(hash uint64) (*upstream, int) {
+	i := l.view.Owner(hash)
+	if i < 0 {
+		return nil, 0
+	}
+	u := l.routers[i]
+	return u, cluster.Lane(hash, len(u.outs))
+}
+
+// reachable reports whether a client's message may go onto a link: otherwise it gets
+// Error 503 at once, rather than a place in a growing queue.
+func (l *loop) reachable(o *link.Out) bool {
+	return l.nats.up.Load() && o.Held() < upBound/4*3
+}
+
+func (l *loop) beginRecord(o *link.Out) []byte {
+	if !o.Pending() {
+		l.dirty = append(l.dirty, o)
+	}
+	return o.Begin(l.view.Version, l.now)
+}
+
+func (l *loop) endRecord(o *link.Out, b []byte) { o.End(b, l.now) }
+
+// flushLinks sends each owner's batch of this turn.
+func (l *loop) flushLinks() {
+	for _, o := range l.dirty {
+		o.Flush(l.now)
+		l.gw.metrics.addLink(o.TakeStats())
+	}
+	l.dirty = l.dirty[:0]
+}
+
+func (l *loop) tickLinks() {
+	for _, o := range l.outs {
+		if o != nil {
+			o.Tick(l.now)
+		}
+	}
+}
+
+// reconnected sends again what may have been lost with the NATS connection.
+func (l *loop) reconnected() {
+	for _, o := range l.outs {
+		if o != nil {
+			o.Reconnected(l.now)
+		}
+	}
+}
+
+// refused takes the NATS server's word that nobody listens where a batch went.
+func (l *loop) refused(out int, slot uint64) {
+	if out < len(l.outs) && l.outs[out] != nil {
+		l.outs[out].Refused(slot)
+	}
+}
+
+func (l *loop) newUpstream(n cluster.Node) *upstream {
+	u := &upstream{node: n}
+	for lane := range max(n.Lanes, 1) {
+		at := slices.Index(l.outs, nil)
+		if at < 0 {
+			at = len(l.outs)
+			l.outs = append(l.outs, nil)
+		}
+		l.outs[at] = link.NewOut(link.Config{
+			Header: wire.Header{
+				FromID: l.self.ID, FromInc: l.self.Inc, FromLane: uint16(l.index),
+				Lanes: uint8(len(l.gw.loops)), ToInc: n.Inc,
+			},
+			Subject: wire.Up(n.ID, lane),
+			Refuse:  wire.Refuse(l.self.ID, l.index) + "." + strconv.Itoa(at),
+			Bound:   upBound,
+			Pool:    &l.pool,
+			Send: func(subject, refuse string, b []byte) error {
+				return l.nats.PublishRequest(subject, refuse, b)
+			},
+		})
+		u.outs = append(u.outs, l.outs[at])
+	}
+	return u
+}
+
+func (l *loop) closeOut(o *link.Out) {
+	l.gw.metrics.addLink(o.TakeStats())
+	o.Close()
+	l.outs[slices.Index(l.outs, o)] = nil
+	if i := slices.Index(l.dirty, o); i >= 0 {
+		l.dirty = slices.Delete(l.dirty, i, i+1)
+	}
+}

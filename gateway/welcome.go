@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+)
+
+// Features is what this release of the server does of the protocol.
+var Features = []string{"topics", "wildcards"}
+
+// welcome is the details of a connection's first frame.
+func (l *loop) welcome(c *conn, v verdict) string {
+	session := v.claims.SessionID
+	if session == "" {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+		session = hex.EncodeToString(b[:])
+	}
+	return jsonText(struct {
+		ConnectionID string   `json:"connection_id"`
+		SessionID    string   `json:"session_id"`
+		UserID       string   `json:"user_id"`
+		ServerTime   int64    `json:"server_time"`
+		Protocol     string   `json:"protocol_version"`
+		Heartbeat    int64    `json:"heartbeat_interval_ms"`
+		Features     []string `json:"features"`
+		Resumed      bool     `json:"resumed"`
+		Topics       []string `json:"topics"`
+		Rooms        []string `json:"rooms"`
+	}{
+		ConnectionID: l.connectionID(c), SessionID: session, UserID: c.user,
+		ServerTime: l.now.UnixMilli(), Protocol: protocol.Version,
+		Heartbeat: l.gw.cfg.HeartbeatInterval.Milliseconds(), Features: Features,
+		Topics: []string{}, Rooms: []string{},
+	})
+}
+
+// connectionID names a connection to people: gateway, loop, slot and generation.
+func (l *loop) connectionID(c *conn) string {
+	b := append([]byte(cluster.IDString(l.self.ID)), '-')
+	b = strconv.AppendInt(b, int64(l.index), 16)
+	b = append(b, '-')
+	b = strconv.AppendUint(b, uint64(c.slot), 16)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, uint64(c.gen), 16))
+}

@@ -1,0 +1,69 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == bareFlag {
+		os.Exit(bareMain(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures and prints the report to out, progress to log.
+func run(ctx context.Context, args []string, out, log io.Writer) error {
+	set, err := parseSettings(args, log)
+	if err != nil {
+		return err
+	}
+	if err := raiseDescriptors(); err != nil {
+		return err
+	}
+	rep, err := measure(ctx, set, log)
+	if err != nil {
+		return err
+	}
+	if set.json {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(rep)
+	}
+	return rep.print(out)
+}
+
+// measure runs all scenarios. The idle one has a server to itself: it wants one
+// that has done nothing yet.
+func measure(ctx context.Context, set settings, log io.Writer) (*report, error) {
+	rep := newReport(set)
+	if err := measureDeliveries(ctx, set, rep, log); err != nil {
+		return nil, err
+	}
+	if set.idle > 0 {
+		idle, err := measureIdle(ctx, set, log)
+		if err != nil {
+			return nil, fmt.Errorf("idle: %w", err)
+		}
+		rep.Idle = idle
+	}
+	return rep, nil
+}

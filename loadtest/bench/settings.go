@@ -1,0 +1,80 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// settings of a run; see the flags.
+type settings struct {
+	sockets  int
+	payload  int
+	rounds   int
+	messages int
+	groups   int
+	rate     int
+	seconds  float64
+	idle     int
+	binary   string
+	json     bool
+	env      []string      // more settings of the server, for tests
+	patience time.Duration // bounds the wait for the deliveries of one message
+}
+
+func parseSettings(args []string, log io.Writer) (settings, error) {
+	s := settings{patience: 10 * time.Second}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(log)
+	f.IntVar(&s.sockets, "sockets", 5000, "sockets of the delivery scenarios")
+	f.IntVar(&s.payload, "payload", 128, "bytes of a message's payload, 32 or more")
+	f.IntVar(&s.rounds, "rounds", 7, "rounds of the fan-out scenario, in turns with the bare program")
+	f.IntVar(&s.messages, "messages", 10, "messages of one such round")
+	f.IntVar(&s.groups, "topics", 500, "topics over which the second scenario spreads the sockets")
+	f.IntVar(&s.rate, "rate", 1000, "messages a second over all those topics")
+	f.Float64Var(&s.seconds, "seconds", 9, "length of the second scenario; it has three rounds")
+	f.IntVar(&s.idle, "idle", 10000, "sockets of the idle scenario; 0 leaves it out")
+	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
+	f.BoolVar(&s.json, "json", false, "print JSON instead of a table")
+	if err := f.Parse(args); err != nil {
+		return s, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return s, fmt.Errorf("unknown argument %q", f.Arg(0))
+	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 0:
+		return s, errors.New("a number is too small")
+	case s.groups < 1 || s.groups > s.sockets:
+		return s, errors.New("-topics must be between 1 and -sockets")
+	case s.payload < 32:
+		return s, errors.New("-payload must be 32 or more")
+	}
+	return s, nil
+}
+
+// groupRound is the length of one of the second scenario's three rounds.
+func (s settings) groupRound() time.Duration {
+	return time.Duration(s.seconds * float64(time.Second) / groupRounds)
+}
+
+const groupRounds = 3
+
+// raiseDescriptors lifts the soft limit of open files to the hard one, for this
+// process and its children.
+func raiseDescriptors() error {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	lim.Cur = lim.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("raise the limit of open files: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package client
+
+import "time"
+
+// Options of a connection; the zero value is usable.
+type Options struct {
+	// Deliver is called for each Broadcast in the order of arrival, on the read
+	// goroutine: while it runs, nothing is read.
+	Deliver func(Delivery)
+	// Other is called likewise for each message that is neither a Broadcast nor
+	// the reply to a request of this client.
+	Other func(Message)
+
+	// TokenBy says how the token travels; TokenInHeader by default.
+	TokenBy TokenPlace
+
+	DialTimeout  time.Duration // connect, handshake and welcome; 10 s by default
+	ReplyTimeout time.Duration // a request whose context has no deadline; 10 s by default
+	WriteTimeout time.Duration // one write to the socket; 10 s by default
+	CloseTimeout time.Duration // the server's answer to a close; 1 s by default
+	MaxMessage   int           // bytes of one inbound message; 16 MiB by default
+}
+
+// TokenPlace is one of the three places in which a token may travel.
+type TokenPlace int
+
+// The places, as section 1 of the protocol lists them.
+const (
+	TokenInHeader      TokenPlace = iota // Authorization: Bearer
+	TokenInSubprotocol                   // access_token.<jwt>, beside realtime.v1
+	TokenInQuery                         // ?token=
+)
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		at  *time.Duration
+		def time.Duration
+	}{
+		{&o.DialTimeout, 10 * time.Second},
+		{&o.ReplyTimeout, 10 * time.Second},
+		{&o.WriteTimeout, 10 * time.Second},
+		{&o.CloseTimeout, time.Second},
+	} {
+		if *d.at <= 0 {
+			*d.at = d.def
+		}
+	}
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = 16 << 20
+	}
+	return o
+}

@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// startNATS starts n servers that know each other, with JetStream, and waits
+// until each has a route to every other and JetStream has a leader.
+func (c *Cluster) startNATS(ctx context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	path, err := NATSBinary(ctx)
+	if err != nil {
+		return err
+	}
+	ports, err := freePorts(3 * n)
+	if err != nil {
+		return err
+	}
+	client, route, monitor := ports[:n], ports[n:2*n], ports[2*n:]
+	routes := make([]string, n)
+	for i, port := range route {
+		routes[i] = fmt.Sprintf("nats://127.0.0.1:%d", port)
+	}
+	for i := range n {
+		name := fmt.Sprintf("nats-%d", i+1)
+		args := []string{
+			"-n", name, "-a", "127.0.0.1", "-p", fmt.Sprint(client[i]),
+			"-m", fmt.Sprint(monitor[i]),
+			"-js", "-sd", filepath.Join(c.dir, name),
+		}
+		if n > 1 {
+			args = append(args, "-cluster_name", "loadtest", "-cluster", routes[i], "-routes", strings.Join(routes, ","))
+		}
+		c.NATS = append(c.NATS, &Process{
+			Name: name, Role: NATS, Port: client[i], monitor: monitor[i],
+			LogFile: c.logFile(name), path: path, args: args, env: baseEnv(),
+			timeout: c.spec.ReadyTimeout,
+			ready:   func(ctx context.Context, p *Process) error { return natsReady(ctx, p, n) },
+		})
+	}
+	// None gets ready without the others.
+	return startAll(ctx, c.NATS)
+}
+
+func natsReady(ctx context.Context, p *Process, n int) error {
+	base := fmt.Sprintf("http://127.0.0.1:%d", p.monitor)
+	if _, err := get(ctx, base+"/healthz"); err != nil {
+		return err
+	}
+	if n == 1 {
+		return nil
+	}
+	body, err := get(ctx, base+"/routez")
+	if err != nil {
+		return err
+	}
+	// A pair of servers holds a pool of routes.
+	peers := make(map[string]bool)
+	for _, id := range gjson.GetBytes(body, "routes.#.remote_id").Array() {
+		peers[id.Str] = true
+	}
+	if len(peers) < n-1 {
+		return fmt.Errorf("%d of %d routes", len(peers), n-1)
+	}
+	if body, err = get(ctx, base+"/jsz"); err != nil {
+		return err
+	}
+	if gjson.GetBytes(body, "meta_cluster.leader").Str == "" {
+		return fmt.Errorf("JetStream has no leader yet")
+	}
+	return nil
+}

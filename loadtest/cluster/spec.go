@@ -1,0 +1,52 @@
+// Package cluster runs the real binary as real processes on loopback: NATS
+// servers, gateways, routers, presence nodes, or whole nodes in one process. A
+// test may kill, stop, pause and restart each of them. No process outlives the
+// cluster, nor, on Linux, the process that started it.
+package cluster
+
+import "time"
+
+// Spec says what to start.
+type Spec struct {
+	NATS      int // servers of one NATS cluster; 3 is the number that survives a loss
+	Gateways  int
+	Routers   int
+	Presences int
+	All       int // `realtime all` processes, each by itself with an embedded NATS server
+
+	// Env holds NAME=value settings of every realtime process. They come after
+	// the cluster's own and win.
+	Env []string
+	// Secret is JWT_SECRET; a fixed one by default.
+	Secret string
+	// Binary is the realtime binary; by default it is built from the module.
+	Binary string
+	// LogDir receives <name>.log of each process; by default it goes with the cluster.
+	LogDir string
+	// ReadyTimeout bounds the wait for each process to be ready; 30 s by default.
+	ReadyTimeout time.Duration
+}
+
+// Role is a command of the binary, or NATS.
+type Role string
+
+// The roles.
+const (
+	NATS     Role = "nats"
+	All      Role = "all"
+	Gateway  Role = "gateway"
+	Router   Role = "router"
+	Presence Role = "presence"
+)
+
+const defaultSecret = "loadtest-secret-of-thirty-two-bytes-or-more"
+
+func (s Spec) withDefaults() Spec {
+	if s.Secret == "" {
+		s.Secret = defaultSecret
+	}
+	if s.ReadyTimeout <= 0 {
+		s.ReadyTimeout = 30 * time.Second
+	}
+	return s
+}

@@ -1,0 +1,138 @@
+package loadtest
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/realtime-cluster/realtime/loadtest/checker"
+)
+
+// recorder gives the checker a clock and a lock, and counts what is not its
+// business.
+type recorder struct {
+	begin time.Time // static: zero of all times
+
+	mu          sync.Mutex // guards what follows
+	check       *checker.Checker
+	latency     latencies
+	lastSeen    time.Duration // when the latest delivery came
+	refusals    map[int]int   // by code
+	skipped     int
+	disconnects []string
+	others      []string // messages that nobody asked for
+}
+
+func newRecorder(l Load) *recorder {
+	return &recorder{
+		begin: time.Now(),
+		check: checker.New(checker.Config{
+			Topics:      l.Topics,
+			Publishers:  l.publishers(),
+			Subscribers: l.subscribers(),
+		}),
+		refusals: make(map[int]int),
+	}
+}
+
+func (r *recorder) now() time.Duration { return time.Since(r.begin) }
+
+// with runs f under the lock, with the time at which it was got: events are told
+// to the checker in the order of their times.
+func (r *recorder) with(f func(now time.Duration)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r.now())
+}
+
+func (r *recorder) sending(pub, topic int) (m mark) {
+	r.with(func(now time.Duration) {
+		m = mark{pub, r.check.Sending(pub, topic, now), now}
+	})
+	return m
+}
+
+// joined is told the time before which the reply came in.
+func (r *recorder) joined(sub int, topics []int) {
+	r.with(func(now time.Duration) {
+		for _, t := range topics {
+			r.check.Joined(sub, t, now)
+		}
+	})
+}
+
+func (r *recorder) acked(pub, n int) {
+	r.with(func(now time.Duration) { r.check.Acked(pub, n, now) })
+}
+
+func (r *recorder) refused(pub, n, code int) {
+	r.with(func(now time.Duration) {
+		r.check.Refused(pub, n, now)
+		r.refusals[code]++
+	})
+}
+
+func (r *recorder) delivered(sub, topic int, m mark) {
+	r.with(func(now time.Duration) {
+		r.lastSeen = now
+		r.latency.add(now - m.sent)
+		r.check.Delivered(sub, topic, m.pub, m.n, now)
+	})
+}
+
+func (r *recorder) altered(sub, topic int, what string) {
+	r.with(func(time.Duration) { r.check.Altered(sub, topic, what) })
+}
+
+// disconnected tells that a client lost its connection; sub is -1 for a
+// publisher.
+func (r *recorder) disconnected(who string, sub, topics int, err error) {
+	r.with(func(now time.Duration) {
+		r.disconnects = append(r.disconnects, fmt.Sprintf("%s at %v: %v", who, now.Round(time.Millisecond), err))
+		for t := range topics {
+			if sub >= 0 {
+				r.check.Left(sub, t, now)
+			}
+		}
+	})
+}
+
+func (r *recorder) other(text string) {
+	const keep = 20
+	r.with(func(time.Duration) {
+		if len(r.others) < keep {
+			r.others = append(r.others, text)
+		}
+	})
+}
+
+func (r *recorder) skip() { r.with(func(time.Duration) { r.skipped++ }) }
+
+func (r *recorder) unsettled(name string, from, to time.Duration) {
+	r.with(func(time.Duration) { r.check.Unsettled(name, from, to) })
+}
+
+// outstanding is the number of unanswered messages and the time since the latest
+// delivery.
+func (r *recorder) outstanding() (unanswered int, quiet time.Duration) {
+	r.with(func(now time.Duration) {
+		sent, answered := r.check.Answered()
+		unanswered, quiet = sent-answered, now-r.lastSeen
+	})
+	return unanswered, quiet
+}
+
+func (r *recorder) report(l Load, end time.Duration) *Report {
+	rep := &Report{Load: l}
+	r.with(func(time.Duration) {
+		rep.Verdict = r.check.Check(end)
+		rep.End = end
+		rep.P50, rep.P99, rep.Max = r.latency.quantile(0.5), r.latency.quantile(0.99), r.latency.max
+		rep.Refusals = maps.Clone(r.refusals)
+		rep.Skipped = r.skipped
+		rep.Disconnects = r.disconnects
+		rep.Others = r.others
+	})
+	return rep
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Swarm is a set of sockets, numbered from 0 in the order in which they were
+// opened. It belongs to one goroutine.
+type Swarm struct {
+	// Text is called from Poll with each text message of a WebSocket that is
+	// ready, and with deliveries to one that is not yet; text is valid during
+	// the call. An error ends Poll with it. Neither Text nor Raw may call Poll or
+	// Dial.
+	Text func(socket int, text []byte) error
+	// Raw is called from Poll with the number of bytes read from a raw socket.
+	Raw func(socket, n int) error
+
+	epoll   int
+	sockets []socket
+	events  []unix.EpollEvent
+	buf     []byte // one read of one socket
+	out     []byte // one frame to be written
+	busy    int    // sockets whose greeting is not over
+}
+
+type socket struct {
+	fd       int
+	stage    stage
+	greeting [][]byte // frames to be sent and answered before the socket is ready
+	in       []byte   // the beginning of a message whose end has not come
+}
+
+type stage uint8
+
+const (
+	raw       stage = iota
+	upgrading       // the request was sent
+	welcoming       // upgraded, no frame yet
+	greeting        // waiting for the answer to a frame of the greeting
+	ready
+	closed
+)
+
+// New makes an empty swarm.
+func New() (*Swarm, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll: %w", err)
+	}
+	return &Swarm{
+		epoll:  fd,
+		events: make([]unix.EpollEvent, 512),
+		buf:    make([]byte, 256<<10),
+	}, nil
+}
+
+// Len is the number of sockets opened so far.
+func (s *Swarm) Len() int { return len(s.sockets) }
+
+// Poll waits up to timeout for sockets with something to read, reads each once,
+// and returns how many there were. The timeout is rounded up to a millisecond.
+// A socket that the server closed is an error.
+func (s *Swarm) Poll(timeout time.Duration) (int, error) {
+	ms := int((timeout + time.Millisecond - 1) / time.Millisecond)
+	n, err := unix.EpollWait(s.epoll, s.events, max(ms, 0))
+	if errors.Is(err, unix.EINTR) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("wait for sockets: %w", err)
+	}
+	for _, e := range s.events[:n] {
+		if err := s.read(int(e.Fd)); err != nil {
+			return n, fmt.Errorf("socket %d: %w", e.Fd, err)
+		}
+	}
+	return n, nil
+}
+
+// read takes what one read gives and hands out the complete messages.
+func (s *Swarm) read(i int) error {
+	k := &s.sockets[i]
+	kept := copy(s.buf, k.in)
+	n, err := unix.Read(k.fd, s.buf[kept:])
+	switch {
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read: %w", err)
+	case n == 0:
+		return errors.New("closed by the server without a close frame")
+	case k.stage == raw:
+		if s.Raw == nil {
+			return nil
+		}
+		return s.Raw(i, n)
+	}
+	rest, err := s.parse(i, s.buf[:kept+n])
+	if err != nil {
+		return err
+	}
+	k = &s.sockets[i]
+	if len(rest) == 0 {
+		k.in = nil
+		return nil
+	}
+	if len(rest) == len(s.buf) {
+		return fmt.Errorf("message over %d bytes", len(s.buf))
+	}
+	k.in = append(k.in[:0], rest...)
+	return nil
+}
+
+// Close closes all sockets without a word.
+func (s *Swarm) Close() {
+	for i := range s.sockets {
+		if k := &s.sockets[i]; k.stage != closed {
+			_ = unix.Close(k.fd)
+			k.stage = closed
+		}
+	}
+	_ = unix.Close(s.epoll)
+}

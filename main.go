@@ -1,0 +1,417 @@
+// Command realtime is a node of a realtime messaging cluster, or all of it in one process.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/realtime-cluster/realtime/gateway"
+	"github.com/realtime-cluster/realtime/pkg/auth"
+	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/config"
+	"github.com/realtime-cluster/realtime/pkg/ops"
+	"github.com/realtime-cluster/realtime/pkg/process"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/topic"
+	"github.com/realtime-cluster/realtime/presence"
+	"github.com/realtime-cluster/realtime/router"
+)
+
+// version is set by the linker; see the Makefile.
+var version = ""
+
+const overview = `realtime: messaging for browsers and backends, by WebSocket
+
+  realtime [all] [flags]      every role in one process, with an embedded NATS server unless NATS_URL is set
+  realtime gateway [flags]    holds the clients' connections
+  realtime router [flags]     owns topics
+  realtime presence [flags]   owns users and rooms
+  realtime token -user NAME   prints a token signed with JWT_SECRET
+  realtime version            prints the version
+  realtime help [COMMAND]     prints this, or the settings of a command
+
+To try it: realtime -dev
+`
+
+func main() { os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)) }
+
+// run is the program: it returns the exit code, 2 for what is wrong with the call or its settings.
+func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	command := config.CommandAll
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "version":
+		fmt.Fprintln(stdout, "realtime", versionString(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+		return 0
+	case "help":
+		return help(args, stdout, stderr)
+	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
+	default:
+		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
+		return 2
+	}
+	cfg, err := config.Load(command, args, lookup)
+	if errors.Is(err, config.ErrHelp) {
+		return help([]string{command}, stdout, stderr)
+	}
+	code := 2
+	if err == nil {
+		code = 1
+		if command == config.CommandToken {
+			err = printToken(cfg, stdout)
+		} else {
+			err = serve(cfg, stdout)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "realtime:", err)
+		return code
+	}
+	return 0
+}
+
+func help(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stdout, overview)
+		return 0
+	}
+	if !slices.Contains([]string{config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken}, args[0]) {
+		fmt.Fprintf(stderr, "realtime: no help for %q; try: realtime help\n", args[0])
+		return 2
+	}
+	if args[0] == config.CommandAll {
+		fmt.Fprint(stdout, overview, "\n")
+	}
+	config.Usage(stdout, args[0])
+	return 0
+}
+
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func printToken(cfg *config.Config, stdout io.Writer) error {
+	token, err := auth.Mint(cfg.Auth.Secret, auth.TokenSpec{
+		User: cfg.Token.User, Issuer: cfg.Auth.Issuer, Audience: cfg.Auth.Audience,
+		TTL: cfg.Token.TTL, Roles: cfg.Token.Roles, Topics: grants(cfg.Token), Now: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, token)
+	return err
+}
+
+func grants(t config.Token) *topic.Grants {
+	if t.Publish == nil && t.Subscribe == nil {
+		return nil
+	}
+	return &topic.Grants{Publish: t.Publish, Subscribe: t.Subscribe}
+}
+
+// node is a process in the making: what its roles share.
+type node struct {
+	cfg      *config.Config
+	log      *zap.Logger
+	registry *prometheus.Registry
+	embedded *backbone.Embedded
+	nats     *backbone.Metrics
+	conns    []*nats.Conn
+	listener *net.TCPListener
+	verifier *auth.Verifier
+
+	gateway *gateway.Gateway
+	health  []ops.Part
+	parts   []process.Part
+}
+
+// serve runs a command's roles until a signal ends them. Its errors are one line each.
+func serve(cfg *config.Config, stdout io.Writer) error {
+	log, err := process.NewLog(cfg.Log.Level, cfg.Log.Format)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }()
+	n := &node{cfg: cfg, log: log.With(zap.String("name", cfg.NodeName)), registry: prometheus.NewRegistry()}
+	defer n.close()
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.nats = backbone.NewMetrics(n.registry)
+	stop, kill, release := process.Signals(cfg.ShutdownTimeout)
+	defer release()
+	if err := n.build(stop); err != nil {
+		return err
+	}
+	err = process.Run(stop, kill, n.parts, func() { n.announce(stdout) })
+	n.log.Info("stopped")
+	return err
+}
+
+// build makes everything that can fail before anything runs.
+func (n *node) build(stop context.Context) error {
+	addr := net.JoinHostPort(n.cfg.HTTP.Host, strconv.Itoa(n.cfg.HTTP.Port))
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("HOST, PORT: %w", err)
+	}
+	n.listener = ln.(*net.TCPListener)
+	if len(n.cfg.NATS.URLs) == 0 {
+		n.embedded, err = backbone.StartEmbedded(backbone.EmbeddedConfig{
+			DataDir: n.cfg.NATS.DataDir, Port: n.cfg.NATS.EmbeddedPort, Name: n.cfg.NodeName, Log: n.log,
+		})
+		if err != nil {
+			return err
+		}
+		n.log.Info("embedded NATS server, with its data in DATA_DIR", zap.String("data", n.cfg.NATS.DataDir))
+	}
+	all := n.cfg.Command == config.CommandAll
+	steps := []struct {
+		role  string
+		build func(context.Context) error
+	}{
+		{config.CommandPresence, n.buildPresence},
+		{config.CommandRouter, n.buildRouter},
+		{config.CommandGateway, n.buildGateway},
+	}
+	for _, s := range steps {
+		if all || s.role == n.cfg.Command {
+			if err := s.build(stop); err != nil {
+				return err
+			}
+		}
+	}
+	if !all && n.cfg.Command != config.CommandGateway {
+		n.servePages()
+	}
+	return nil
+}
+
+// connect opens a role's connections to NATS.
+func (n *node) connect(ctx context.Context, role string) ([]*nats.Conn, error) {
+	cfg := backbone.ConnConfig{
+		URLs: n.cfg.NATS.URLs, Name: "realtime " + role + " " + n.cfg.NodeName, Credentials: n.cfg.NATS.Credentials,
+		ConnectTimeout: n.cfg.NATS.ConnectTimeout, Metrics: n.nats, Log: n.log,
+	}
+	if n.embedded != nil {
+		cfg.Server = n.embedded
+	}
+	var conns []*nats.Conn
+	for range n.cfg.NATS.Connections {
+		nc, err := backbone.Connect(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, nc)
+		n.conns = append(n.conns, nc)
+	}
+	return conns, nil
+}
+
+func (n *node) buildPresence(ctx context.Context) error {
+	conns, err := n.connect(ctx, config.CommandPresence)
+	if err != nil {
+		return err
+	}
+	p, err := presence.New(presence.Config{
+		Name: n.cfg.NodeName, Version: versionString(), Lanes: n.cfg.Router.Lanes, Conns: conns,
+		Log: n.log.Named(config.CommandPresence), Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: p.Ready, Vital: n.cfg.Command != config.CommandAll})
+	n.parts = append(n.parts, process.Part{Name: config.CommandPresence, Run: p.Run, Started: p.Started()})
+	return nil
+}
+
+func (n *node) buildRouter(ctx context.Context) error {
+	conns, err := n.connect(ctx, config.CommandRouter)
+	if err != nil {
+		return err
+	}
+	r, err := router.New(router.Config{
+		Name: n.cfg.NodeName, Version: versionString(), Lanes: n.cfg.Router.Lanes, Conns: conns,
+		Log: n.log.Named(config.CommandRouter), Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.health = append(n.health, ops.Part{Name: config.CommandRouter, Ready: r.Ready, Vital: true})
+	n.parts = append(n.parts, process.Part{Name: config.CommandRouter, Run: r.Run, Started: r.Started()})
+	return nil
+}
+
+func (n *node) buildGateway(ctx context.Context) error {
+	if err := n.buildVerifier(ctx); err != nil {
+		return err
+	}
+	conns, err := n.connect(ctx, config.CommandGateway)
+	if err != nil {
+		return err
+	}
+	c := &n.cfg.Gateway
+	pages := &lateHandler{}
+	n.gateway, err = gateway.New(gateway.Config{
+		Name: n.cfg.NodeName, Version: versionString(), Loops: c.Loops, Conns: conns,
+		Verifier: n.verifier, HTTP: pages, Log: n.log.Named(config.CommandGateway), Registerer: n.registry,
+		MaxConnections: c.MaxConnections, MaxSubscriptions: c.MaxSubscriptions, MaxFrameSize: c.MaxFrameSize,
+		OutboxSize: c.OutboxSize, HeartbeatInterval: c.HeartbeatInterval, ClientTimeout: c.ClientTimeout,
+		HandshakeTimeout: c.HandshakeTimeout, RequestTimeout: c.RequestTimeout, TokenLeeway: n.cfg.Auth.Leeway,
+		AllowedOrigins: c.AllowedOrigins,
+		RateLimit:      c.RateLimit.Enabled, RateLimitRPS: float64(c.RateLimit.RPS), RateLimitBurst: c.RateLimit.Burst,
+	})
+	if err != nil {
+		return err
+	}
+	n.health = append(n.health, ops.Part{Name: config.CommandGateway, Ready: n.gateway.Ready, Live: n.gateway.Live, Vital: true})
+	pages.Handler = n.pages()
+	n.parts = append(n.parts, process.Part{
+		Name: config.CommandGateway, Started: n.gateway.Started(),
+		Run: func(stop, kill context.Context) error { return n.gateway.Run(stop, kill, n.listener) },
+	})
+	return nil
+}
+
+// lateHandler is a handler that is set after it was handed out.
+type lateHandler struct{ http.Handler }
+
+// buildVerifier makes what checks tokens. In development mode without a key it checks
+// those that this process signs with a secret of its own.
+func (n *node) buildVerifier(ctx context.Context) (err error) {
+	a := &n.cfg.Auth
+	if n.cfg.Dev && a.Secret == "" && a.PublicKey == "" && a.JWKSURL == "" {
+		var b [32]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+		a.Secret = auth.Secret(hex.EncodeToString(b[:]))
+	}
+	n.verifier, err = auth.New(ctx, auth.Config{
+		Secret: a.Secret, PublicKey: a.PublicKey, JWKSURL: a.JWKSURL,
+		Issuer: a.Issuer, Audience: a.Audience, Leeway: a.Leeway, Log: n.log,
+	})
+	return err
+}
+
+// pages is what the operator sees of this process.
+func (n *node) pages() http.Handler {
+	cfg := ops.Config{
+		Version: versionString(), Protocol: protocol.Version, Role: n.cfg.Command, Node: n.cfg.NodeName,
+		Features: gateway.Features, Settings: n.cfg.Public(), Gatherer: n.registry,
+		Parts: append(n.health, ops.Part{Name: "nats", Ready: n.natsReady, Vital: true}),
+	}
+	if g := n.gateway; g != nil {
+		cfg.Connections = func() (int, int) { return g.Open(), n.cfg.Gateway.MaxConnections }
+		cfg.Stats = func() map[string]any {
+			v := g.Views()
+			return map[string]any{
+				"connections": g.Open(), "gateways": len(v.Gateways.Active),
+				"routers": len(v.Routers.Active), "presences": len(v.Presences.Active),
+			}
+		}
+	}
+	return ops.New(cfg)
+}
+
+func (n *node) natsReady() error {
+	for _, nc := range n.conns {
+		if !nc.IsConnected() {
+			return errors.New("not connected")
+		}
+	}
+	return nil
+}
+
+// servePages serves the operator's pages in a role that has no clients.
+func (n *node) servePages() {
+	server := &http.Server{Handler: n.pages(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	page := process.Part{Name: "http", Run: func(stop, _ context.Context) error {
+		defer context.AfterFunc(stop, func() { _ = server.Close() })()
+		if err := server.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}}
+	// First to start and last to stop: it tells of the others.
+	n.parts = append([]process.Part{page}, n.parts...)
+}
+
+// announce says that everything runs; in development mode, how to try it.
+func (n *node) announce(stdout io.Writer) {
+	n.log.Info("ready", zap.String("version", versionString()), zap.Stringer("address", n.listener.Addr()),
+		zap.String("command", n.cfg.Command))
+	if !n.cfg.Dev {
+		return
+	}
+	_, port, _ := net.SplitHostPort(n.listener.Addr().String())
+	url := "ws://localhost:" + port + "/ws"
+	fmt.Fprintf(stdout, "\nrealtime %s in development mode\n\n  WebSocket  %s\n  Health     http://localhost:%s/health\n  Metrics    http://localhost:%s/metrics\n\n",
+		versionString(), url, port, port)
+	if n.cfg.Auth.Secret == "" {
+		return
+	}
+	tokens := make(map[string]string)
+	for _, user := range []string{"alice", "bob"} {
+		token, err := auth.Mint(n.cfg.Auth.Secret, auth.TokenSpec{
+			User: user, Issuer: n.cfg.Auth.Issuer, Audience: n.cfg.Auth.Audience, TTL: 24 * time.Hour, Now: time.Now(),
+		})
+		if err != nil {
+			n.log.Error("mint a token", zap.Error(err))
+			return
+		}
+		tokens[user] = token
+		fmt.Fprintf(stdout, "  Token of %-6s%s\n", user, token)
+	}
+	fmt.Fprintf(stdout, snippet, url, tokens["alice"])
+}
+
+const snippet = `
+Paste this into a browser's console (or node, 22 and later):
+
+  ws = new WebSocket("%s?token=%s");
+  ws.onmessage = (e) => console.log(e.data);
+  ws.onopen = () => {
+    ws.send(JSON.stringify({ type: "Subscribe", id: "1", data: { topics: ["chat.lobby"] } }));
+    ws.send(JSON.stringify({ type: "Broadcast", id: "2", data: { topic: "chat.lobby", payload: "hello" } }));
+  };
+
+`
+
+// close ends what the parts ran on.
+func (n *node) close() {
+	for _, nc := range n.conns {
+		nc.Close()
+	}
+	if n.embedded != nil {
+		n.embedded.Shutdown()
+	}
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	if n.verifier != nil {
+		n.verifier.Wait()
+	}
+}

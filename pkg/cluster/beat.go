@@ -1,0 +1,139 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Bounds of what a heartbeat may say; one that exceeds them is invalid.
+const (
+	beatVersion  = 1
+	maxBeatBytes = 256 << 10
+	maxNameBytes = 256
+	maxBeatLanes = 1 << 16
+	maxBeatDead  = 256  // refs one beat tells of
+	maxReadDead  = 4096 // refs one beat is believed
+)
+
+// errBeat is wrapped by every error of decodeBeat.
+var errBeat = errors.New("bad heartbeat")
+
+// Beat is one heartbeat, published on rt.beat.<role> (wire.Beat) as JSON:
+//
+//	{"v":1, "id":"00f3…16 hex digits", "inc":0, "role":"router", "name":"host-7", "lanes":4,
+//	 "state":"active", "version":"1.2.0", "hello":true, "gone":true,
+//	 "dead":[{"id":"…","inc":0}], "load":{"name":number}}
+//
+// Absent fields are zero, unknown ones are ignored: a field can be added without a new v,
+// as long as those who do not know it may ignore it.
+type Beat struct {
+	Node
+	Hello bool               // everyone is asked to beat at once
+	Gone  bool               // the last beat of this node: drop it now
+	Dead  []Ref              // incarnations declared dead that were heard nevertheless
+	Load  map[string]float64 // small numbers on how busy the node is, named by the role
+}
+
+type wireBeat struct {
+	V       int                `json:"v"`
+	ID      wireID             `json:"id"`
+	Inc     uint32             `json:"inc"`
+	Role    Role               `json:"role"`
+	Name    string             `json:"name,omitempty"`
+	Lanes   int                `json:"lanes,omitempty"`
+	State   State              `json:"state"`
+	Version string             `json:"version,omitempty"`
+	Hello   bool               `json:"hello,omitempty"`
+	Gone    bool               `json:"gone,omitempty"`
+	Dead    []wireRef          `json:"dead,omitempty"`
+	Load    map[string]float64 `json:"load,omitempty"`
+}
+
+type wireRef struct {
+	ID  wireID `json:"id"`
+	Inc uint32 `json:"inc"`
+}
+
+// wireID is text on the wire: a JSON number above 2⁵³ is not safe in every reader.
+type wireID uint64
+
+func (id wireID) MarshalText() ([]byte, error) { return []byte(IDString(uint64(id))), nil }
+
+func (id *wireID) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil || len(b) != 16 {
+		return fmt.Errorf("id %.20q is not 16 hex digits", b)
+	}
+	*id = wireID(n)
+	return nil
+}
+
+// encode fails only on a load that JSON has no number for (NaN, infinite).
+func (b Beat) encode() ([]byte, error) {
+	w := wireBeat{
+		V: beatVersion, ID: wireID(b.ID), Inc: b.Inc, Role: b.Role, Name: b.Name, Lanes: b.Lanes,
+		State: b.State, Version: b.Version, Hello: b.Hello, Gone: b.Gone, Load: b.Load,
+	}
+	for _, r := range b.Dead {
+		w.Dead = append(w.Dead, wireRef{wireID(r.ID), r.Inc})
+	}
+	data, err := json.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("encode heartbeat: %w", err)
+	}
+	return data, nil
+}
+
+// decodeBeat reads a heartbeat and checks every bound, so that Members can trust it. Its
+// errors wrap errBeat.
+func decodeBeat(data []byte) (Beat, error) {
+	var w wireBeat
+	if len(data) > maxBeatBytes {
+		return Beat{}, fmt.Errorf("%w: %d bytes", errBeat, len(data))
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return Beat{}, fmt.Errorf("%w: %w", errBeat, err)
+	}
+	if err := w.check(); err != nil {
+		return Beat{}, fmt.Errorf("%w: %w", errBeat, err)
+	}
+	b := Beat{
+		Node: Node{
+			Ref: Ref{uint64(w.ID), w.Inc}, Role: w.Role, Name: w.Name, Lanes: w.Lanes,
+			State: w.State, Version: w.Version,
+		},
+		Hello: w.Hello, Gone: w.Gone, Load: w.Load,
+	}
+	for _, r := range w.Dead {
+		b.Dead = append(b.Dead, Ref{uint64(r.ID), r.Inc})
+	}
+	return b, nil
+}
+
+func (w *wireBeat) check() error {
+	switch {
+	case w.V != beatVersion:
+		return fmt.Errorf("format version %d", w.V)
+	case w.ID == 0:
+		return errors.New("no id")
+	case w.Inc == math.MaxUint32: // there must be a next one
+		return fmt.Errorf("incarnation %d", w.Inc)
+	case !w.Role.Valid():
+		return fmt.Errorf("role %.20q", w.Role)
+	case w.Lanes < 0 || w.Lanes > maxBeatLanes:
+		return fmt.Errorf("%d lanes", w.Lanes)
+	case len(w.Name) > maxNameBytes || len(w.Version) > maxNameBytes:
+		return errors.New("name or version too long")
+	case len(w.Dead) > maxReadDead:
+		return fmt.Errorf("%d dead", len(w.Dead))
+	}
+	for _, r := range w.Dead {
+		if r.Inc == math.MaxUint32 {
+			return fmt.Errorf("dead incarnation %d", r.Inc)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+)
+
+// check holds the settings against each other; the bounds of each alone are in
+// the table.
+func (c *Config) check() error {
+	switch c.Command {
+	case CommandAll, CommandGateway:
+		if err := c.Gateway.check(); err != nil {
+			return err
+		}
+		if a := c.Auth; a.Secret == "" && a.PublicKey == "" && a.JWKSURL == "" && !c.Dev {
+			return c.missingKey()
+		}
+	case CommandToken:
+		if c.Auth.Secret == "" {
+			return errors.New("JWT_SECRET: required, the token is signed with it; at least 32 bytes")
+		}
+		if c.Token.User == "" {
+			return errors.New("-user: required, such as -user alice")
+		}
+	}
+	return nil
+}
+
+func (c *Config) missingKey() error {
+	hint := ""
+	if c.Command == CommandAll {
+		hint = "; to try things out, start with -dev"
+	}
+	return fmt.Errorf("JWT_SECRET: required, at least 32 bytes, or JWT_PUBLIC_KEY or JWT_JWKS_URL instead%s", hint)
+}
+
+func (g *Gateway) check() error {
+	if g.ClientTimeout <= g.HeartbeatInterval {
+		return fmt.Errorf("CLIENT_TIMEOUT: %s is not longer than HEARTBEAT_INTERVAL, %s",
+			formatDuration(g.ClientTimeout), formatDuration(g.HeartbeatInterval))
+	}
+	if g.OutboxSize < 2*g.MaxFrameSize {
+		return fmt.Errorf("OUTBOX_SIZE: %s is less than twice MAX_FRAME_SIZE, %s",
+			formatSize(g.OutboxSize), formatSize(g.MaxFrameSize))
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+// Package config declares every setting of the binary once: its name in the
+// environment, its flag, its default, its bounds and what it means. Load reads
+// them for one command, a flag before the environment before the default, and
+// checks them all before anything starts.
+package config
+
+import (
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/auth"
+)
+
+// The commands that have settings. CommandAll runs every role in one process.
+const (
+	CommandAll      = "all"
+	CommandGateway  = "gateway"
+	CommandRouter   = "router"
+	CommandPresence = "presence"
+	CommandToken    = "token"
+)
+
+// Config holds the settings of one command, checked and complete: defaults are
+// filled in. Settings the command does not use have their zero value.
+type Config struct {
+	Command         string        // the command these are for, one of the Command constants
+	Dev             bool          // development mode; only with CommandAll
+	NodeName        string        // a label for people, not unique; never empty in a role
+	ShutdownTimeout time.Duration // from SIGTERM to the end of the process
+
+	HTTP    HTTP
+	Auth    Auth
+	NATS    NATS
+	Redis   Redis
+	Gateway Gateway
+	Router  Router
+	Log     Log
+	Token   Token
+}
+
+// HTTP is where a role listens.
+type HTTP struct {
+	Host string
+	Port int // 0 picks a free one
+}
+
+// Auth is how tokens are verified and, by the token command, signed. Outside
+// development mode a gateway has at least one of Secret, PublicKey and JWKSURL.
+type Auth struct {
+	Secret    auth.Secret // HS256, 32 bytes or more; empty when unset
+	PublicKey string      // PEM, as auth.Config takes it; empty when unset
+	JWKSURL   string      // http or https; empty when unset
+	Issuer    string      // empty: iss is not checked
+	Audience  string      // empty: aud is not checked
+	Leeway    time.Duration
+}
+
+// NATS is how a role reaches NATS, or where the embedded server keeps its data.
+type NATS struct {
+	URLs           []string // with scheme, may hold credentials; empty: run the embedded server
+	Credentials    string   // a file name; empty when unset
+	ConnectTimeout time.Duration
+	Connections    int // per role
+	DataDir        string
+	EmbeddedPort   int // 0: the embedded server has no TCP listener
+}
+
+// Redis is not used by this release: its setting is only checked.
+type Redis struct {
+	URL string // may hold credentials; empty when unset
+}
+
+// Gateway holds the limits and timers of client connections.
+type Gateway struct {
+	MaxConnections    int
+	HeartbeatInterval time.Duration
+	ClientTimeout     time.Duration // longer than HeartbeatInterval
+	HandshakeTimeout  time.Duration
+	RequestTimeout    time.Duration
+	MaxFrameSize      int // bytes
+	OutboxSize        int // bytes, at least twice MaxFrameSize
+	MaxSubscriptions  int
+	AllowedOrigins    []string // lower case, "*" or scheme://host[:port]
+	RateLimit         RateLimit
+	Loops             int // 1 to 64
+}
+
+// RateLimit bounds the frames one connection sends.
+type RateLimit struct {
+	Enabled bool
+	RPS     int // frames a second
+	Burst   int // frames
+}
+
+// Router holds what the owners of keys use, presence nodes included.
+type Router struct {
+	Lanes int // 1 to 64
+}
+
+// Log is how much is logged and in which shape.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // json or console
+}
+
+// Token is what the token command writes into the JWT.
+type Token struct {
+	User      string
+	TTL       time.Duration
+	Roles     []string
+	Publish   []string // topic patterns; nil: no such claim
+	Subscribe []string // topic patterns; nil: no such claim
+}

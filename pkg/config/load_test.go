@@ -1,0 +1,178 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/auth"
+)
+
+const testSecret = "0123456789abcdef0123456789abcdef"
+
+// env is an environment of the given variables.
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := vars[name]
+		return v, ok
+	}
+}
+
+func load(t *testing.T, command string, vars map[string]string, args ...string) *Config {
+	t.Helper()
+	c, err := Load(command, args, env(vars))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	c := load(t, CommandAll, map[string]string{"JWT_SECRET": testSecret})
+	if c.HTTP != (HTTP{Host: "0.0.0.0", Port: 8081}) {
+		t.Errorf("HTTP = %+v", c.HTTP)
+	}
+	if c.Auth.Secret.Reveal() != testSecret || c.Auth.Leeway != 5*time.Second {
+		t.Errorf("Auth = %+v", c.Auth)
+	}
+	if len(c.NATS.URLs) != 0 || c.NATS.Connections != 2 || c.NATS.DataDir != "./data" || c.NATS.ConnectTimeout != 5*time.Second {
+		t.Errorf("NATS = %+v", c.NATS)
+	}
+	g := c.Gateway
+	if g.MaxConnections != 10000 || g.HeartbeatInterval != 30*time.Second || g.ClientTimeout != time.Minute ||
+		g.HandshakeTimeout != 5*time.Second || g.MaxFrameSize != 65536 || g.OutboxSize != 262144 ||
+		g.MaxSubscriptions != 1000 || !slices.Equal(g.AllowedOrigins, []string{"*"}) ||
+		g.RateLimit != (RateLimit{Enabled: true, RPS: 100, Burst: 200}) {
+		t.Errorf("Gateway = %+v", g)
+	}
+	if want := min(runtime.GOMAXPROCS(0), 64); g.Loops != want || c.Router.Lanes != want {
+		t.Errorf("loops %d, lanes %d, want %d", g.Loops, c.Router.Lanes, want)
+	}
+	if c.Log != (Log{Level: "info", Format: "json"}) || c.NodeName == "" || c.ShutdownTimeout != 25*time.Second {
+		t.Errorf("Log = %+v, node %q, shutdown %v", c.Log, c.NodeName, c.ShutdownTimeout)
+	}
+}
+
+func TestDefaultsOfRoles(t *testing.T) {
+	for _, command := range []string{CommandGateway, CommandRouter, CommandPresence} {
+		c := load(t, command, map[string]string{"JWT_SECRET": testSecret})
+		if !slices.Equal(c.NATS.URLs, []string{"nats://localhost:4222"}) || c.Redis.URL != "redis://localhost:6379" {
+			t.Errorf("%s: NATS %q, Redis %q", command, c.NATS.URLs, c.Redis.URL)
+		}
+	}
+	if c := load(t, CommandRouter, nil); c.Gateway.Loops != 0 || c.Router.Lanes == 0 {
+		t.Errorf("router: loops %d, lanes %d", c.Gateway.Loops, c.Router.Lanes)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	tests := []struct {
+		name string
+		vars map[string]string
+		args []string
+		want int
+	}{
+		{"default", nil, nil, 8081},
+		{"environment", map[string]string{"PORT": "9000"}, nil, 9000},
+		{"flag", nil, []string{"-port", "9001"}, 9001},
+		{"flag over environment", map[string]string{"PORT": "9000"}, []string{"-port=9001"}, 9001},
+		{"flag over a bad environment", map[string]string{"PORT": "x"}, []string{"--port=9001"}, 9001},
+		{"empty environment", map[string]string{"PORT": ""}, nil, 8081},
+		{"blank environment", map[string]string{"PORT": " "}, nil, 8081},
+		{"white space around", map[string]string{"PORT": "9000\r"}, nil, 9000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if c := load(t, CommandRouter, tt.vars, tt.args...); c.HTTP.Port != tt.want {
+				t.Errorf("port %d, want %d", c.HTTP.Port, tt.want)
+			}
+		})
+	}
+}
+
+func TestDevelopmentMode(t *testing.T) {
+	c := load(t, CommandAll, map[string]string{"NATS_URL": "nats://other:4222"}, "-dev", "-nats-url=")
+	if !c.Dev || c.Log.Format != "console" || len(c.Auth.Secret) != 0 {
+		t.Errorf("dev %v, log %q, secret of %d bytes", c.Dev, c.Log.Format, len(c.Auth.Secret))
+	}
+	if len(c.NATS.URLs) != 0 {
+		t.Errorf("NATS URLs %q, want none: an empty flag unsets", c.NATS.URLs)
+	}
+	if c := load(t, CommandAll, map[string]string{"DEV": "1", "LOG_FORMAT": "json"}); c.Log.Format != "json" {
+		t.Errorf("log format %q, want the one asked for", c.Log.Format)
+	}
+	if _, err := Load(CommandGateway, nil, env(map[string]string{"DEV": "true"})); err == nil {
+		t.Error("a gateway ran without a key because of DEV")
+	}
+}
+
+func TestValues(t *testing.T) {
+	c := load(t, CommandAll, map[string]string{
+		"JWT_SECRET":      testSecret,
+		"NATS_URL":        "nats://u:p@a:4222, b:4223,tls://c",
+		"MAX_FRAME_SIZE":  "128KiB",
+		"OUTBOX_SIZE":     "1MiB",
+		"ALLOWED_ORIGINS": "https://Example.com, http://localhost:3000",
+		"LOOPS":           "3",
+	})
+	if want := []string{"nats://u:p@a:4222", "nats://b:4223", "tls://c"}; !slices.Equal(c.NATS.URLs, want) {
+		t.Errorf("NATS URLs %q, want %q", c.NATS.URLs, want)
+	}
+	if c.Gateway.MaxFrameSize != 128<<10 || c.Gateway.OutboxSize != 1<<20 || c.Gateway.Loops != 3 {
+		t.Errorf("Gateway = %+v", c.Gateway)
+	}
+	if want := []string{"https://example.com", "http://localhost:3000"}; !slices.Equal(c.Gateway.AllowedOrigins, want) {
+		t.Errorf("origins %q, want %q", c.Gateway.AllowedOrigins, want)
+	}
+	if p := c.Public(); p["NATS_URL"] != "nats://a:4222,nats://b:4223,tls://c" || p["MAX_FRAME_SIZE"] != "128KiB" || p["CLIENT_TIMEOUT"] != "1m" {
+		t.Errorf("Public() = %v", p)
+	}
+}
+
+func TestPublicHasNoSecret(t *testing.T) {
+	c := load(t, CommandAll, map[string]string{"JWT_SECRET": testSecret, "REDIS_URL": "rediss://:hunter2@r:6379", "NATS_URL": "nats://hunter2@n"})
+	for name, value := range c.Public() {
+		if strings.Contains(value, testSecret) || strings.Contains(value, "hunter2") {
+			t.Errorf("%s shows a secret: %s", name, value)
+		}
+	}
+	if _, ok := c.Public()["JWT_SECRET"]; ok {
+		t.Error("JWT_SECRET is listed")
+	}
+}
+
+func TestToken(t *testing.T) {
+	c := load(t, CommandToken, map[string]string{"JWT_SECRET": testSecret, "PORT": "not looked at"},
+		"-user", "alice", "-ttl", "90s", "-roles", "admin,dev", "-publish", "chat.>")
+	if c.Token.User != "alice" || c.Token.TTL != 90*time.Second || !slices.Equal(c.Token.Roles, []string{"admin", "dev"}) ||
+		!slices.Equal(c.Token.Publish, []string{"chat.>"}) || c.Token.Subscribe != nil {
+		t.Errorf("Token = %+v", c.Token)
+	}
+}
+
+func TestPublicKey(t *testing.T) {
+	const key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{key, strings.ReplaceAll(key, "\n", `\n`), file} {
+		c := load(t, CommandGateway, map[string]string{"JWT_PUBLIC_KEY": value})
+		if _, err := auth.New(t.Context(), auth.Config{PublicKey: c.Auth.PublicKey}); err != nil {
+			t.Errorf("%q is read as %q: %v", value, c.Auth.PublicKey, err)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, arg := range []string{"-h", "-help", "--help", "help"} {
+		if _, err := Load(CommandGateway, []string{arg}, env(nil)); !errors.Is(err, ErrHelp) {
+			t.Errorf("%s: %v", arg, err)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package metric
+
+// Metrics of owners: routers and presence nodes.
+var (
+	OwnerBatchesIn     = Metric{"realtime_owner_batches_received_total", "Batches taken from gateways and other owners."}
+	OwnerBatchesOut    = Metric{"realtime_owner_batches_sent_total", "Batches sent to gateways and other owners, without repeats."}
+	OwnerBatchBytes    = Metric{"realtime_owner_batch_bytes_sent_total", "Bytes of the batches sent."}
+	OwnerRecordsOut    = Metric{"realtime_owner_records_sent_total", "Records in the batches sent; divided by the batches, their size."}
+	OwnerBatchesResent = Metric{"realtime_owner_batches_resent_total", "Batches sent again because no acknowledgement came."}
+	OwnerDropped       = Metric{"realtime_owner_dropped_total", "Batches and records dropped, by reason."}
+	OwnerForwarded     = Metric{"realtime_owner_forwarded_total", "Records passed on to their owner by a node that was not, or no longer, it."}
+	OwnerHeld          = Metric{"realtime_owner_held_total", "Records kept waiting for a view change to settle."}
+	OwnerRefused       = Metric{"realtime_owner_refused_total", "Records answered with Error 503: no owner, or the wait was too long."}
+	OwnerHoldTimeouts  = Metric{"realtime_owner_hold_timeouts_total", "View changes that were opened by time, not because everyone had followed."}
+	OwnerHoldSeconds   = Metric{"realtime_owner_hold_seconds", "How long moved keys waited for a view change to settle, in seconds."}
+)
+
+// Metrics of routers.
+var (
+	RouterPublished = Metric{"realtime_router_published_total", "Broadcasts ordered and sent on."}
+	RouterDelivers  = Metric{"realtime_router_delivers_total", "Deliver records sent: one for each Broadcast and gateway with a subscriber."}
+	RouterUnheard   = Metric{"realtime_router_unheard_total", "Broadcasts to topics that nobody is subscribed to."}
+	RouterTopics    = Metric{"realtime_router_topics", "Topics and patterns that a gateway has told an interest in."}
+)
+
+// Metrics of gateways.
+var (
+	GatewayConnections     = Metric{"realtime_gateway_connections", "Open WebSocket connections."}
+	GatewayAccepted        = Metric{"realtime_gateway_accepted_total", "TCP connections accepted, HTTP ones included."}
+	GatewayAcceptErrors    = Metric{"realtime_gateway_accept_errors_total", "Accepts that failed, or were closed at once for want of room."}
+	GatewayEnded           = Metric{"realtime_gateway_ended_total", "TCP connections that ended or left the event loops, by reason."}
+	GatewayHandshakes      = Metric{"realtime_gateway_handshakes_total", "WebSocket handshakes, by the HTTP status that answered them."}
+	GatewayFramesIn        = Metric{"realtime_gateway_frames_received_total", "WebSocket frames from clients."}
+	GatewayFramesOut       = Metric{"realtime_gateway_frames_sent_total", "WebSocket frames to clients."}
+	GatewayBytesIn         = Metric{"realtime_gateway_bytes_received_total", "Bytes from clients."}
+	GatewayBytesOut        = Metric{"realtime_gateway_bytes_sent_total", "Bytes to clients."}
+	GatewayWrites          = Metric{"realtime_gateway_writes_total", "Write system calls to clients; frames sent divided by them is what batching saves."}
+	GatewayBatchesIn       = Metric{"realtime_gateway_down_batches_total", "Batches from owners."}
+	GatewayBatchesOut      = Metric{"realtime_gateway_up_batches_total", "Batches to owners, without repeats."}
+	GatewayBatchBytes      = Metric{"realtime_gateway_up_batch_bytes_total", "Bytes of the batches to owners."}
+	GatewayRecordsOut      = Metric{"realtime_gateway_up_records_total", "Records in the batches to owners; divided by the batches, their size."}
+	GatewayBatchesResent   = Metric{"realtime_gateway_up_batches_resent_total", "Batches sent again because no acknowledgement came."}
+	GatewayDropped         = Metric{"realtime_gateway_dropped_total", "Messages, batches and records dropped, by reason."}
+	GatewayPanics          = Metric{"realtime_gateway_panics_total", "Panics while handling a connection: each ended that connection."}
+	GatewaySubscriptions   = Metric{"realtime_gateway_subscriptions", "Subscriptions of the open connections."}
+	GatewayOutboxBytes     = Metric{"realtime_gateway_outbox_bytes", "Bytes that wait because their client does not read."}
+	GatewayTurnSeconds     = Metric{"realtime_gateway_turn_seconds", "How long a turn of an event loop took, in seconds."}
+	GatewayDeliverySeconds = Metric{"realtime_gateway_delivery_seconds", "From reading a Broadcast at its sender's gateway to writing it to subscribers, in seconds; across hosts it contains their clocks' difference."}
+)

@@ -1,0 +1,49 @@
+package owner
+
+import (
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
+)
+
+// Gateway is what a lane knows of one gateway. It is owned by the lane.
+type Gateway struct {
+	Ref cluster.Ref
+
+	// Slot is a small number that no other gateway of this lane has, used again after
+	// Forget: an index for a Handler's tables.
+	Slot int
+
+	listed bool // in the current view; until then only heard of
+	ends   ends
+	synced []uint64 // per loop: the view that it last said it goes by
+}
+
+// peer is what a lane knows of another owner.
+type peer struct {
+	ref      cluster.Ref
+	node     cluster.Node
+	outs     []*link.Out // to each of its lanes
+	ends     ends
+	released []uint64 // per lane: the view that it last released
+}
+
+// ends is the receiving end of the links from each lane of another node.
+type ends struct {
+	ins  []link.In
+	owed time.Time // since when an acknowledgement is owed; zero: none is
+	out  *link.Out // what acknowledgements can travel with; nil for peers
+}
+
+func newEnds(lanes int) ends { return ends{ins: make([]link.In, lanes)} }
+
+// allAt reports whether every entry of a list of views is v.
+func allAt(views []uint64, v uint64) bool {
+	for _, w := range views {
+		if w != v {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,393 @@
+package owner
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+const (
+	// laneQueue is how many batches wait for a lane. Past it NATS drops (a slow consumer,
+	// counted), and the links repeat.
+	laneQueue = 8192
+	// turnBatches is how many batches a lane takes in one turn before it sends.
+	turnBatches = 256
+	// downBound and peerBound are what a link may hold for a node that does not
+	// acknowledge, in bytes; past it the oldest batch is dropped and counted.
+	downBound = 64 << 20
+	peerBound = 16 << 20
+)
+
+// Lane is one of a node's goroutines and all that it owns.
+type Lane struct {
+	// Static.
+	node    *Node
+	index   int
+	nc      *nats.Conn
+	handler Handler
+	log     *zap.Logger
+	metrics *metrics
+	in      chan *nats.Msg
+	events  chan event
+	ended   chan struct{} // closed when run has returned
+	up      *nats.Subscription
+	peerSub *nats.Subscription
+	refuse  *nats.Subscription
+
+	// Owned by the lane's goroutine.
+	self     cluster.Ref
+	now      time.Time
+	pool     link.Pool
+	gateways map[cluster.Ref]*Gateway
+	slots    []*Gateway
+	peers    map[cluster.Ref]*peer
+	gone     map[cluster.Ref]struct{}
+	outs     []*link.Out // by number, for refusals; nil: closed
+	dirty    []*link.Out // have a batch to flush
+	acks     []byte      // scratch for a batch of acknowledgements
+	views    viewState
+	waiting  waitRoom
+}
+
+// event is what the node tells its lanes.
+type event struct {
+	views     *cluster.Views // a new set of views
+	self      cluster.Ref    // with views: who we are by now
+	reconnect *nats.Conn     // this connection is back
+	quiet     chan<- bool    // asks whether nothing is left to do
+}
+
+func newLane(n *Node, index int) *Lane {
+	l := &Lane{
+		node: n, index: index, nc: n.cfg.Conns[index%len(n.cfg.Conns)],
+		log: n.cfg.Log.With(zap.Int("lane", index)), metrics: n.metrics,
+		in:       make(chan *nats.Msg, laneQueue),
+		events:   make(chan event, 64),
+		ended:    make(chan struct{}),
+		self:     n.self.Ref,
+		gateways: make(map[cluster.Ref]*Gateway),
+		peers:    make(map[cluster.Ref]*peer),
+		gone:     make(map[cluster.Ref]struct{}),
+	}
+	l.views.reset()
+	l.handler = n.cfg.Handler(l)
+	return l
+}
+
+// subscribe opens the lane's inboxes.
+func (l *Lane) subscribe() (err error) {
+	if l.up, err = l.nc.ChanSubscribe(wire.Up(l.self.ID, l.index), l.in); err != nil {
+		return err
+	}
+	if l.peerSub, err = l.nc.ChanSubscribe(wire.Peer(l.self.ID, l.index), l.in); err != nil {
+		return err
+	}
+	l.refuse, err = l.nc.ChanSubscribe(wire.Refuse(l.self.ID, l.index)+".>", l.in)
+	return err
+}
+
+func (l *Lane) unsubscribe() {
+	for _, s := range []*nats.Subscription{l.up, l.peerSub, l.refuse} {
+		_ = s.Unsubscribe() // fails only when the connection is closed
+	}
+}
+
+// run is the lane: it takes what has come, deals with it, and sends what that produced,
+// one batch for each destination and turn.
+func (l *Lane) run(ctx context.Context) {
+	defer close(l.ended)
+	timer := time.NewTimer(tickBusy)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-l.in:
+			l.now = time.Now()
+			l.receive(m)
+			for range min(len(l.in), turnBatches) {
+				l.receive(<-l.in)
+			}
+		case e := <-l.events:
+			l.now = time.Now()
+			l.event(e)
+		case <-timer.C:
+			l.now = time.Now()
+			timer.Reset(l.tick())
+		}
+		l.flush()
+	}
+}
+
+const (
+	tickBusy = link.AckDelay
+	tickIdle = 250 * time.Millisecond
+)
+
+// tick does what is due by time and returns when to come again.
+func (l *Lane) tick() time.Duration {
+	busy := false
+	for _, g := range l.gateways {
+		busy = l.tickEnds(&g.ends, wire.Down(g.Ref.ID, l.index%len(g.ends.ins)), g.Ref) || busy
+	}
+	for _, p := range l.peers {
+		busy = l.tickEnds(&p.ends, "", p.ref) || busy
+	}
+	for _, o := range l.outs {
+		if o != nil && o.Held() > 0 {
+			o.Tick(l.now)
+			busy = true
+		}
+	}
+	if l.views.unsettled() {
+		busy = true
+		l.settle()
+	}
+	l.expireWaiting()
+	if busy || l.waiting.len() > 0 {
+		return tickBusy
+	}
+	return tickIdle
+}
+
+// receive deals with one NATS message.
+//
+// Hop 3 of a Broadcast's way: from here to route, and by it to the Handler's Apply.
+func (l *Lane) receive(m *nats.Msg) {
+	switch m.Sub {
+	case l.up:
+		l.batch(m.Data, wire.DirUp)
+	case l.peerSub:
+		l.batch(m.Data, wire.DirPeer)
+	default:
+		l.refused(m)
+	}
+}
+
+// batch deals with the records of one batch, once its link has taken it.
+func (l *Lane) batch(data []byte, dir wire.Dir) {
+	h, err := wire.ParseHeader(data)
+	if err != nil {
+		l.metrics.dropped.WithLabelValues(dropFormat).Inc()
+		return
+	}
+	from := cluster.Ref{ID: h.FromID, Inc: h.FromInc}
+	if _, dead := l.gone[from]; dead || h.ToInc != l.self.Inc {
+		l.metrics.dropped.WithLabelValues(dropStale).Inc()
+		return
+	}
+	var g *Gateway
+	var p *peer
+	var e *ends
+	if dir == wire.DirUp {
+		g = l.gateway(from, int(h.Lanes))
+		e = &g.ends
+	} else {
+		if p = l.peers[from]; p == nil {
+			p = l.addPeer(cluster.Node{Ref: from, Lanes: int(h.Lanes)})
+		}
+		e = &p.ends
+	}
+	if int(h.FromLane) >= len(e.ins) {
+		l.metrics.dropped.WithLabelValues(dropFormat).Inc()
+		return
+	}
+	if h.Seq != 0 {
+		take := e.ins[h.FromLane].Take(h, len(data))
+		l.owe(e)
+		if !take {
+			l.metrics.dropped.WithLabelValues(dropRepeat).Inc()
+			return
+		}
+	}
+	l.metrics.batchesIn.Inc()
+	for rec, err := range wire.Records(data) {
+		if err != nil {
+			l.metrics.dropped.WithLabelValues(dropFormat).Inc()
+			return
+		}
+		if dir == wire.DirUp {
+			l.upRecord(g, h, rec)
+		} else {
+			l.peerRecord(p, h, rec)
+		}
+	}
+}
+
+func (l *Lane) upRecord(g *Gateway, h wire.Header, rec wire.Record) {
+	switch rec.Kind {
+	case wire.KindAck:
+		var a wire.Ack
+		if a.Decode(rec.Body) == nil && a.Dir == wire.DirDown && g.ends.out != nil {
+			g.ends.out.Ack(a.Seq, a.Again, l.now)
+			l.settle()
+		}
+	case wire.KindSynced:
+		var m wire.Mark
+		if m.Decode(rec.Body) == nil {
+			g.synced[h.FromLane] = m.View
+			l.settle()
+		}
+	default:
+		l.route(Source{Gateway: g, Loop: h.FromLane}, h.View, rec, false)
+	}
+}
+
+func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
+	switch rec.Kind {
+	case wire.KindAck:
+		var a wire.Ack
+		if a.Decode(rec.Body) == nil && a.Dir == wire.DirPeer && int(h.FromLane) < len(p.outs) {
+			p.outs[h.FromLane].Ack(a.Seq, a.Again, l.now)
+		}
+	case wire.KindReleased:
+		var m wire.Mark
+		if m.Decode(rec.Body) == nil {
+			p.released[h.FromLane] = m.View
+			l.settle()
+		}
+	case wire.KindForward:
+		var f wire.Forward
+		if f.Decode(rec.Body) != nil {
+			l.metrics.dropped.WithLabelValues(dropFormat).Inc()
+			return
+		}
+		ref := cluster.Ref{ID: f.FromID, Inc: f.FromInc}
+		if _, dead := l.gone[ref]; dead {
+			return
+		}
+		g := l.gateway(ref, int(f.Lanes))
+		l.route(Source{Gateway: g, Loop: f.FromLane}, f.View, f.Record, true)
+	}
+}
+
+// refused takes the NATS server's word that nobody listens where we sent a batch.
+func (l *Lane) refused(m *nats.Msg) {
+	if m.Header.Get("Status") != "503" {
+		return
+	}
+	// rt.refuse.<node>.<lane>.<out>.<slot>
+	tokens := strings.Split(m.Subject, ".")
+	if len(tokens) != 6 {
+		return
+	}
+	n, err1 := strconv.Atoi(tokens[4])
+	slot, err2 := strconv.ParseUint(tokens[5], 10, 8)
+	if err1 == nil && err2 == nil && n < len(l.outs) && l.outs[n] != nil {
+		l.outs[n].Refused(slot)
+	}
+}
+
+func (l *Lane) event(e event) {
+	switch {
+	case e.views != nil:
+		l.adopt(e.self, e.views)
+	case e.reconnect != nil && e.reconnect == l.nc:
+		for _, o := range l.outs {
+			if o != nil {
+				o.Reconnected(l.now)
+			}
+		}
+	case e.quiet != nil:
+		e.quiet <- l.quiet()
+	}
+}
+
+// Now is the time of this turn.
+func (l *Lane) Now() time.Time { return l.now }
+
+// Self is who this node is.
+func (l *Lane) Self() cluster.Ref { return l.self }
+
+// View is the version of the view that the lane goes by.
+func (l *Lane) View() uint64 { return l.views.current.Version }
+
+// Index is the lane's number within its node.
+func (l *Lane) Index() int { return l.index }
+
+// Begin returns the batch for a gateway, to append one down record to; End takes it back.
+// It travels at the end of the turn.
+func (l *Lane) Begin(g *Gateway) []byte { return l.begin(g.ends.out) }
+
+// End takes back the batch from Begin.
+func (l *Lane) End(g *Gateway, b []byte) { g.ends.out.End(b, l.now) }
+
+func (l *Lane) begin(o *link.Out) []byte {
+	if !o.Pending() {
+		l.dirty = append(l.dirty, o)
+	}
+	return o.Begin(l.views.current.Version, l.now)
+}
+
+// gateway finds or begins what the lane knows of a gateway. Its batches may come before
+// its first heartbeat.
+func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
+	if g := l.gateways[ref]; g != nil {
+		return g
+	}
+	lanes = max(lanes, 1)
+	g := &Gateway{Ref: ref, ends: newEnds(lanes), synced: make([]uint64, lanes)}
+	g.ends.out = l.newOut(ref, wire.Down(ref.ID, l.index%lanes), downBound)
+	for g.Slot < len(l.slots) && l.slots[g.Slot] != nil {
+		g.Slot++
+	}
+	if g.Slot == len(l.slots) {
+		l.slots = append(l.slots, nil)
+	}
+	l.slots[g.Slot] = g
+	l.gateways[ref] = g
+	return g
+}
+
+func (l *Lane) addPeer(n cluster.Node) *peer {
+	lanes := max(n.Lanes, 1)
+	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes), released: make([]uint64, lanes)}
+	for i := range lanes {
+		p.outs = append(p.outs, l.newOut(n.Ref, wire.Peer(n.ID, i), peerBound))
+	}
+	l.peers[n.Ref] = p
+	return p
+}
+
+func (l *Lane) newOut(to cluster.Ref, subject string, bound int) *link.Out {
+	n := 0
+	for n < len(l.outs) && l.outs[n] != nil {
+		n++
+	}
+	o := link.NewOut(link.Config{
+		Header: wire.Header{
+			FromID: l.self.ID, FromInc: l.self.Inc, FromLane: uint16(l.index),
+			Lanes: uint8(l.node.self.Lanes), ToInc: to.Inc,
+		},
+		Subject: subject,
+		Refuse:  wire.Refuse(l.self.ID, l.index) + "." + strconv.Itoa(n),
+		Bound:   bound,
+		Pool:    &l.pool,
+		Send: func(subject, refuse string, b []byte) error {
+			return l.nc.PublishRequest(subject, refuse, b)
+		},
+	})
+	if n == len(l.outs) {
+		l.outs = append(l.outs, nil)
+	}
+	l.outs[n] = o
+	return o
+}
+
+func (l *Lane) closeOut(o *link.Out) {
+	l.countLink(o)
+	o.Close()
+	for i := range l.outs {
+		if l.outs[i] == o {
+			l.outs[i] = nil
+		}
+	}
+}

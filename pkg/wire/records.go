@@ -1,0 +1,275 @@
+package wire
+
+import "encoding/binary"
+
+// Kind tells what a record is. Numbers are never used again.
+type Kind uint8
+
+// The kinds of records.
+const (
+	KindAck     Kind = 1 // both ways: what of a link has arrived
+	KindPublish Kind = 2 // up: a Broadcast
+	KindJoin    Kind = 3 // up: this loop has a subscriber of the topic or pattern
+	KindFence   Kind = 4 // up: answer when everything before has been dealt with
+	KindLeave   Kind = 5 // up: this loop has no subscriber any more
+	KindSynced  Kind = 6 // up: this loop routes by that view, and what moved has been told
+	KindDeliver Kind = 7 // down: a frame for the subscribers of a topic
+	KindReply   Kind = 8 // down: a frame for one connection
+	KindDone    Kind = 9 // down: the outcome of a Join or Fence
+
+	KindForward  Kind = 10 // peer: a record that came to a node which is not its owner
+	KindReleased Kind = 11 // peer: nothing of the old view will come from this lane
+)
+
+// Conn names a connection within a gateway: the loop that owns it, its slot there, and
+// the slot's generation, so that a late answer does not reach the slot's next tenant.
+type Conn struct {
+	Loop uint8
+	Slot uint32
+	Gen  uint32
+}
+
+func appendConn(b []byte, c Conn) []byte {
+	b = append(b, c.Loop)
+	b = binary.LittleEndian.AppendUint32(b, c.Slot)
+	return binary.LittleEndian.AppendUint32(b, c.Gen)
+}
+
+func (c *cursor) conn() Conn { return Conn{Loop: c.u8(), Slot: c.u32(), Gen: c.u32()} }
+
+// Ack tells the sender of a link that everything up to Seq has arrived.
+type Ack struct {
+	Lane  uint16 // the sender's lane or loop that the link begins at
+	Dir   Dir    // which of the links between the two lanes
+	Seq   uint64 // last sequence number received in order
+	Again bool   // a gap: send again from Seq+1
+}
+
+// Dir is the direction of a link, as its subject tells it.
+type Dir uint8
+
+// The directions of links.
+const (
+	DirUp Dir = iota
+	DirDown
+	DirPeer
+)
+
+// AppendAck appends an Ack record.
+func AppendAck(b []byte, a Ack) []byte {
+	b, at := begin(b, KindAck)
+	b = binary.LittleEndian.AppendUint16(b, a.Lane)
+	b = append(b, byte(a.Dir))
+	b = binary.LittleEndian.AppendUint64(b, a.Seq)
+	return end(append(b, flag(a.Again, 1)), at)
+}
+
+// Decode reads the body of a record.
+func (a *Ack) Decode(body []byte) error {
+	c := cursor{b: body}
+	*a = Ack{Lane: c.u16(), Dir: Dir(c.u8()), Seq: c.u64(), Again: c.u8()&1 != 0}
+	return c.err()
+}
+
+// Publish is a Broadcast on its way to the topic's owner.
+type Publish struct {
+	Conn    Conn
+	Op      uint64 // the gateway's handle for the reply; 0: none is wanted
+	Quiet   bool   // echo:false, the sender itself gets no copy
+	SentAt  int64  // when the gateway read it, Unix microseconds
+	Topic   string
+	User    string
+	ID      string // the sender's id; empty: none
+	Payload []byte // any JSON value
+}
+
+// AppendPublish appends a Publish record.
+func AppendPublish(b []byte, p *Publish) []byte {
+	b, at := begin(b, KindPublish)
+	b = appendConn(b, p.Conn)
+	b = binary.LittleEndian.AppendUint64(b, p.Op)
+	b = append(b, flag(p.Quiet, 1))
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.SentAt))
+	b = appendBytes(b, p.Topic)
+	b = appendBytes(b, p.User)
+	b = appendBytes(b, p.ID)
+	return end(appendBytes(b, p.Payload), at)
+}
+
+// Decode reads the body of a record; strings and the payload alias it.
+func (p *Publish) Decode(body []byte) error {
+	c := cursor{b: body}
+	*p = Publish{
+		Conn: c.conn(), Op: c.u64(), Quiet: c.u8()&1 != 0, SentAt: int64(c.u64()),
+		Topic: c.str(), User: c.str(), ID: c.str(), Payload: c.bytes(),
+	}
+	return c.err()
+}
+
+// Interest is the body of Join, Fence and Leave: one topic or pattern.
+type Interest struct {
+	Op    uint64 // the loop's handle for the Done; 0: none is wanted
+	Topic string
+}
+
+// AppendInterest appends a record of kind KindJoin, KindFence or KindLeave.
+func AppendInterest(b []byte, k Kind, i Interest) []byte {
+	b, at := begin(b, k)
+	b = binary.LittleEndian.AppendUint64(b, i.Op)
+	return end(appendBytes(b, i.Topic), at)
+}
+
+// Decode reads the body of a record; Topic aliases it.
+func (i *Interest) Decode(body []byte) error {
+	c := cursor{b: body}
+	*i = Interest{Op: c.u64(), Topic: c.str()}
+	return c.err()
+}
+
+// Mark is the body of Synced and Released: a version of the owners' view.
+type Mark struct{ View uint64 }
+
+// AppendMark appends a record of kind KindSynced or KindReleased.
+func AppendMark(b []byte, k Kind, m Mark) []byte {
+	b, at := begin(b, k)
+	return end(binary.LittleEndian.AppendUint64(b, m.View), at)
+}
+
+// Decode reads the body of a record.
+func (m *Mark) Decode(body []byte) error {
+	c := cursor{b: body}
+	m.View = c.u64()
+	return c.err()
+}
+
+// Deliver carries a finished WebSocket frame to the subscribers of a topic.
+type Deliver struct {
+	Loops  uint64 // bit i: loop i of the gateway has subscribers
+	Quiet  bool   // not to Sender
+	Sender Conn   // with Quiet: the connection left out
+	SentAt int64  // when the sender's gateway read it, Unix microseconds
+	Topic  string
+	Frame  []byte
+}
+
+// AppendDeliver appends a Deliver record. Loops is its first field: see DeliverLoops.
+func AppendDeliver(b []byte, d *Deliver) []byte {
+	b, at := begin(b, KindDeliver)
+	b = binary.LittleEndian.AppendUint64(b, d.Loops)
+	b = append(b, flag(d.Quiet, 1))
+	b = appendConn(b, d.Sender)
+	b = binary.LittleEndian.AppendUint64(b, uint64(d.SentAt))
+	b = appendBytes(b, d.Topic)
+	return end(appendBytes(b, d.Frame), at)
+}
+
+// Decode reads the body of a record; Topic and Frame alias it.
+func (d *Deliver) Decode(body []byte) error {
+	c := cursor{b: body}
+	*d = Deliver{
+		Loops: c.u64(), Quiet: c.u8()&1 != 0, Sender: c.conn(), SentAt: int64(c.u64()),
+		Topic: c.str(), Frame: c.bytes(),
+	}
+	return c.err()
+}
+
+// Reply carries a finished WebSocket frame to one connection.
+type Reply struct {
+	Op    uint64 // the handle that it answers; 0: none
+	Conn  Conn
+	Frame []byte
+}
+
+// AppendReply appends a Reply record.
+func AppendReply(b []byte, r *Reply) []byte {
+	b, at := begin(b, KindReply)
+	b = appendConn(b, r.Conn)
+	b = binary.LittleEndian.AppendUint64(b, r.Op)
+	return end(appendBytes(b, r.Frame), at)
+}
+
+// Decode reads the body of a record; Frame aliases it.
+func (r *Reply) Decode(body []byte) error {
+	c := cursor{b: body}
+	*r = Reply{Conn: c.conn(), Op: c.u64(), Frame: c.bytes()}
+	return c.err()
+}
+
+// Done answers a Join or a Fence.
+type Done struct {
+	Loop uint8
+	Op   uint64
+	Code uint16 // 0, or the code of the client protocol's Error
+}
+
+// AppendDone appends a Done record.
+func AppendDone(b []byte, d Done) []byte {
+	b, at := begin(b, KindDone)
+	b = append(b, d.Loop)
+	b = binary.LittleEndian.AppendUint64(b, d.Op)
+	return end(binary.LittleEndian.AppendUint16(b, d.Code), at)
+}
+
+// Decode reads the body of a record.
+func (d *Done) Decode(body []byte) error {
+	c := cursor{b: body}
+	*d = Done{Loop: c.u8(), Op: c.u64(), Code: c.u16()}
+	return c.err()
+}
+
+// Forward wraps a record that reached a node which does not own its key, for the
+// owner. A record is forwarded once.
+type Forward struct {
+	FromID   uint64 // the gateway that the record came from
+	FromInc  uint32
+	FromLane uint16
+	Lanes    uint8
+	View     uint64 // the view by which it was sent
+	Record   Record
+}
+
+// AppendForward appends a Forward record.
+func AppendForward(b []byte, f *Forward) []byte {
+	b, at := begin(b, KindForward)
+	b = binary.LittleEndian.AppendUint64(b, f.FromID)
+	b = binary.LittleEndian.AppendUint32(b, f.FromInc)
+	b = binary.LittleEndian.AppendUint16(b, f.FromLane)
+	b = append(b, f.Lanes)
+	b = binary.LittleEndian.AppendUint64(b, f.View)
+	b = append(b, byte(f.Record.Kind))
+	return end(appendBytes(b, f.Record.Body), at)
+}
+
+// Decode reads the body of a record; the inner record aliases it.
+func (f *Forward) Decode(body []byte) error {
+	c := cursor{b: body}
+	*f = Forward{FromID: c.u64(), FromInc: c.u32(), FromLane: c.u16(), Lanes: c.u8(), View: c.u64()}
+	f.Record = Record{Kind: Kind(c.u8()), Body: c.bytes()}
+	return c.err()
+}
+
+// Loops tells which loops of the receiving gateway a down record concerns, as a set
+// of bits; 0 for a record that concerns none or that is not known.
+func (r Record) Loops() uint64 {
+	c := cursor{b: r.Body}
+	switch r.Kind {
+	case KindDeliver:
+		return c.u64()
+	case KindReply, KindDone:
+		if l := c.u8(); l < 64 && !c.short {
+			return 1 << l
+		}
+	case KindAck:
+		if l := c.u16(); l < 64 && !c.short && Dir(c.u8()) == DirUp {
+			return 1 << l
+		}
+	}
+	return 0
+}
+
+func flag(set bool, bit byte) byte {
+	if set {
+		return bit
+	}
+	return 0
+}
