@@ -58,10 +58,12 @@ func startBare(n int) (*bare, error) {
 	return b, nil
 }
 
-// write lets it write size bytes to each of its sockets, once.
-func (b *bare) write(size int) error {
-	var cmd [4]byte
-	binary.LittleEndian.PutUint32(cmd[:], uint32(size))
+// write lets it write size bytes to each of n of its sockets, from first on.
+func (b *bare) write(size, first, n int) error {
+	var cmd [commandSize]byte
+	for i, v := range []int{size, first, n} {
+		binary.LittleEndian.PutUint32(cmd[4*i:], uint32(v))
+	}
 	if _, err := b.in.Write(cmd[:]); err != nil {
 		return fmt.Errorf("command the bare program: %w", err)
 	}

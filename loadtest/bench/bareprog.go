@@ -14,8 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bareMain is the bare program: it accepts n sockets and then, for each four
-// bytes on its input, writes a frame of that size to every one of them. It uses
+// commandSize is that of a command: the size of a frame, the first socket and
+// the number of sockets, four bytes each.
+const commandSize = 12
+
+// bareMain is the bare program: it accepts n sockets and then, for each command
+// on its input, writes a frame to each of the sockets it names. It uses
 // neither Go's poller nor goroutines, so that its CPU time is that of write().
 func bareMain(args []string) int {
 	runtime.LockOSThread()
@@ -43,15 +47,17 @@ func bareProgram(args []string) error {
 	}
 	frame := make([]byte, 1<<20)
 	for {
-		var cmd [4]byte
+		var cmd [commandSize]byte
 		if got, err := readFull(cmd[:]); err != nil || got == 0 {
 			return err
 		}
-		size := int(binary.LittleEndian.Uint32(cmd[:]))
-		for i, fd := range fds {
+		size := int(binary.LittleEndian.Uint32(cmd[0:]))
+		first := int(binary.LittleEndian.Uint32(cmd[4:]))
+		count := int(binary.LittleEndian.Uint32(cmd[8:]))
+		for i, fd := range fds[first : first+count] {
 			sent, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&frame[0])), uintptr(size))
 			if errno != 0 || int(sent) != size {
-				return fmt.Errorf("write %d bytes to socket %d: %d written, %w", size, i, sent, errno)
+				return fmt.Errorf("write %d bytes to socket %d: %d written, %w", size, first+i, sent, errno)
 			}
 		}
 	}

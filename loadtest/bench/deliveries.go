@@ -56,12 +56,12 @@ func measureDeliveries(ctx context.Context, set settings, rep *report, log io.Wr
 		return err
 	}
 	fmt.Fprintf(log, "fan-out: %d rounds of %d messages to %d sockets\n", set.rounds, set.messages, set.sockets)
-	if rep.FanOut, err = b.alternate(ctx, set.rounds, b.fanOutRound); err != nil {
+	if rep.FanOut, err = b.alternate(ctx, set.rounds, b.fanOutRound, b.bareFanOut); err != nil {
 		return fmt.Errorf("fan-out: %w", err)
 	}
 	rep.FanOut.Name = fmt.Sprintf("%d sockets, one topic", set.sockets)
 	fmt.Fprintf(log, "topics: %g s of %d messages a second over %d topics\n", set.seconds, set.rate, set.groups)
-	if rep.Topics, err = b.alternate(ctx, groupRounds, b.groupRound); err != nil {
+	if rep.Topics, err = b.alternate(ctx, groupRounds, b.groupRound, b.bareGroups); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	rep.Topics.Name = fmt.Sprintf("%d topics × %d sockets, %d msg/s", set.groups, set.sockets/set.groups, set.rate)
@@ -110,72 +110,130 @@ func (s *server) greeting(i int, topics ...string) (swarm.Greeting, error) {
 	return g, err
 }
 
+// A round makes a process deliver and returns how often it did.
+type round func(context.Context) (int, error)
+
 // alternate runs the server's round and the bare program's in turns, after one
 // of each that does not count.
-func (b *bench) alternate(ctx context.Context, rounds int, round func(context.Context) error) (scenario, error) {
+func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (scenario, error) {
 	var s scenario
 	for r := range rounds + 1 {
-		before := b.watch.deliveries
-		server, err := cpuOf(b.server.proc.PID(), func() error { return round(ctx) })
+		cost, n, err := costOf(ctx, b.server.proc.PID(), server)
 		if err != nil {
 			return s, err
 		}
-		delivered := b.watch.deliveries - before
-		sends := b.set.messages * b.set.sockets
-		bare, err := cpuOf(b.bare.pid(), func() error { return b.bareRound(ctx) })
+		bareCost, _, err := costOf(ctx, b.bare.pid(), bare)
 		if err != nil {
 			return s, fmt.Errorf("bare program: %w", err)
 		}
 		if r == 0 {
 			continue
 		}
-		s.Deliveries += delivered
-		s.server = append(s.server, micros(server, delivered))
-		s.bare = append(s.bare, micros(bare, sends))
+		s.Deliveries += n
+		s.server = append(s.server, cost)
+		s.bare = append(s.bare, bareCost)
 	}
 	s.FrameBytes = b.watch.frameSize
 	s.finish()
 	return s, nil
 }
 
-// cpuOf is the CPU time that a process uses during f.
-func cpuOf(pid int, f func() error) (time.Duration, error) {
+// costOf is the CPU time, in microseconds, that a process uses for each delivery
+// of a round.
+func costOf(ctx context.Context, pid int, f round) (cost float64, n int, err error) {
 	time.Sleep(settle)
 	before, err := cpuTime(pid)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if err := f(); err != nil {
-		return 0, err
+	if n, err = f(ctx); err != nil {
+		return 0, n, err
 	}
 	time.Sleep(settle)
 	after, err := cpuTime(pid)
-	return after - before, err
+	return micros(after-before, n), n, err
 }
 
 // fanOutRound sends messages to the topic of all, each when everybody has read
 // the one before.
-func (b *bench) fanOutRound(ctx context.Context) error {
+func (b *bench) fanOutRound(ctx context.Context) (int, error) {
 	for range b.set.messages {
 		n := b.sentAll
 		b.sentAll++
 		deliveries, acks := b.watch.deliveries+b.set.sockets, b.watch.acks+1
 		msg := broadcast(fmt.Sprintf("m%d", n), topicAll, payload(slotAll, n, b.set.payload))
 		if err := b.swarm.Send(b.set.sockets, msg); err != nil {
-			return err
+			return 0, err
 		}
-		err := b.await(ctx, func() bool { return b.watch.deliveries >= deliveries && b.watch.acks >= acks })
+		err := b.readAfter(ctx, b.server.proc.PID(), func() bool {
+			return b.watch.deliveries >= deliveries && b.watch.acks >= acks
+		})
 		if err != nil {
-			return fmt.Errorf("message %d: %w: %d of %d deliveries, %d of 1 Ack", n, err,
+			return 0, fmt.Errorf("message %d: %w: %d of %d deliveries, %d of 1 Ack", n, err,
 				b.watch.deliveries-deliveries+b.set.sockets, b.set.sockets, b.watch.acks-acks+1)
 		}
 	}
-	return nil
+	return b.set.messages * b.set.sockets, nil
 }
 
-// groupRound sends at the steady rate, to one group after the other, without ids.
-func (b *bench) groupRound(ctx context.Context) error {
-	want := b.watch.deliveries
+// bareFanOut lets the bare program send as many frames, of the size that the
+// server's last had, in the same way.
+func (b *bench) bareFanOut(ctx context.Context) (int, error) {
+	for range b.set.messages {
+		want := b.rawRead + b.set.sockets*b.watch.frameSize
+		if err := b.bare.write(b.watch.frameSize, 0, b.set.sockets); err != nil {
+			return 0, err
+		}
+		err := b.readAfter(ctx, b.bare.pid(), func() bool { return b.rawRead >= want })
+		if err != nil {
+			return 0, fmt.Errorf("%w: %d bytes missing", err, want-b.rawRead)
+		}
+	}
+	return b.set.messages * b.set.sockets, nil
+}
+
+// groupRound sends to one group after the other, without ids.
+func (b *bench) groupRound(ctx context.Context) (int, error) {
+	begin := b.watch.deliveries
+	want := begin
+	err := b.steadily(ctx, func(k int) error {
+		g := k % b.set.groups
+		msg := broadcast("", groupTopic(g), payload(slotGroup, b.sent[g], b.set.payload))
+		b.sent[g]++
+		want += b.groupSize(g)
+		// A topic has one publisher: another's messages may overtake.
+		return b.swarm.Send(b.set.sockets+g%publishers, msg)
+	}, func() bool { return b.watch.deliveries >= want })
+	if err != nil {
+		return 0, fmt.Errorf("%w: %d deliveries missing", err, want-b.watch.deliveries)
+	}
+	return want - begin, nil
+}
+
+// bareGroups does the same with the bare program: a command takes the place of
+// the message that the server reads.
+func (b *bench) bareGroups(ctx context.Context) (int, error) {
+	first, sends := 0, 0
+	want := b.rawRead
+	err := b.steadily(ctx, func(k int) error {
+		n := b.groupSize(k % b.set.groups)
+		if first+n > b.set.sockets {
+			first = 0
+		}
+		first += n
+		sends += n
+		want += n * b.watch.frameSize
+		return b.bare.write(b.watch.frameSize, first-n, n)
+	}, func() bool { return b.rawRead >= want })
+	if err != nil {
+		return 0, fmt.Errorf("%w: %d bytes missing", err, want-b.rawRead)
+	}
+	return sends, nil
+}
+
+// steadily sends at the set rate for one round, reading meanwhile, and then
+// reads until done.
+func (b *bench) steadily(ctx context.Context, send func(k int) error, done func() bool) error {
 	begin := time.Now()
 	total := int(b.set.groupRound().Seconds() * float64(b.set.rate))
 	for k := range total {
@@ -185,22 +243,14 @@ func (b *bench) groupRound(ctx context.Context) error {
 				return err
 			}
 		}
-		g := k % b.set.groups
-		msg := broadcast("", groupTopic(g), payload(slotGroup, b.sent[g], b.set.payload))
-		b.sent[g]++
-		want += b.groupSize(g)
-		// A topic has one publisher: another's messages may overtake.
-		if err := b.swarm.Send(b.set.sockets+g%publishers, msg); err != nil {
+		if err := send(k); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
-	if err := b.await(ctx, func() bool { return b.watch.deliveries >= want }); err != nil {
-		return fmt.Errorf("%w: %d deliveries missing", err, want-b.watch.deliveries)
-	}
-	return nil
+	return b.await(ctx, done)
 }
 
 // groupSize is the number of sockets in group g.
@@ -212,19 +262,32 @@ func (b *bench) groupSize(g int) int {
 	return n
 }
 
-// bareRound lets the bare program send as many frames, of the size that the
-// server's last had, as a fan-out round does.
-func (b *bench) bareRound(ctx context.Context) error {
-	for range b.set.messages {
-		want := b.rawRead + b.set.sockets*b.watch.frameSize
-		if err := b.bare.write(b.watch.frameSize); err != nil {
+// readAfter waits until the process has done its work, and then reads until
+// done. Nobody reads meanwhile: a reader that goes to sleep and is woken by
+// every frame makes each write dearer, the more so the faster it is, and would
+// be measured instead.
+func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error {
+	const look, idle = 2 * time.Millisecond, 50 * time.Microsecond
+	last, err := cpuTime(pid)
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(b.set.patience)
+	for quiet := 0; quiet < 3; {
+		if ctx.Err() != nil || time.Now().After(end) {
+			break // for await to tell
+		}
+		time.Sleep(look)
+		now, err := cpuTime(pid)
+		if err != nil {
 			return err
 		}
-		if err := b.await(ctx, func() bool { return b.rawRead >= want }); err != nil {
-			return fmt.Errorf("%w: %d bytes missing", err, want-b.rawRead)
+		if quiet++; now-last > idle {
+			quiet = 0
 		}
+		last = now
 	}
-	return nil
+	return b.await(ctx, done)
 }
 
 // await polls until done.

@@ -9,12 +9,14 @@
 //   - idle: what the process grows by per subscribed connection.
 //
 // Beside the first two it runs, in turns with the server's rounds, a bare
-// program that writes a frame of the same size to as many raw TCP sockets, one
-// non-blocking write() after another: the price that no server which sends
-// each frame by itself can undercut. CPU is user and system time of the process
-// under test, from the kernel's clock of that process in nanoseconds; it
-// includes what loopback does on the receiver's behalf inside the sender's
-// system call, for both alike.
+// program that writes frames of the same size to as many raw TCP sockets in the
+// same pattern, one non-blocking write() after another: the price that no server
+// which sends each frame by itself can undercut. In the fan-out scenario nobody
+// reads while either of them writes; in the topics scenario everybody does.
+//
+// CPU is user and system time of the process under test, from the kernel's
+// clock of that process in nanoseconds; it includes what loopback does on the
+// receiver's behalf inside the sender's system call, for both alike.
 //
 // Every message carries a number, and every socket must see every number once
 // and in order: a bench that lost something prints no figures and fails.

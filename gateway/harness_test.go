@@ -1,0 +1,187 @@
+package gateway_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/realtime-cluster/realtime/gateway"
+	"github.com/realtime-cluster/realtime/pkg/auth"
+	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/ops"
+	"github.com/realtime-cluster/realtime/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// secret signs the tokens of the tests.
+const secret = auth.Secret("a secret of the tests, and of nobody else")
+
+// harness is a cluster in this process: a NATS server, routers and gateways on real
+// sockets. Everything is stopped, and waited for, when the test ends.
+type harness struct {
+	t       *testing.T
+	server  *backbone.Embedded
+	log     *zap.Logger
+	gateway []*gatewayNode
+	router  []*routerNode
+}
+
+type gatewayNode struct {
+	*gateway.Gateway
+	addr    string // host:port
+	metrics *prometheus.Registry
+	stop    func()
+}
+
+type routerNode struct {
+	*router.Router
+	metrics *prometheus.Registry
+	conns   []*nats.Conn
+	stop    func() // in good order
+}
+
+// start brings up a cluster. tune, if not nil, changes the gateways' configuration.
+func start(t *testing.T, gateways, routers int, tune func(*gateway.Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))}
+	server, err := backbone.StartEmbedded(backbone.EmbeddedConfig{DataDir: t.TempDir(), Log: h.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server = server
+	t.Cleanup(server.Shutdown)
+	for range routers {
+		h.addRouter()
+	}
+	for range gateways {
+		h.addGateway(tune)
+	}
+	for _, g := range h.gateway {
+		h.eventually(func() bool { return g.Ready() == nil && len(g.Views().Routers.Active) == routers })
+	}
+	return h
+}
+
+func (h *harness) connect(registry *prometheus.Registry) []*nats.Conn {
+	h.t.Helper()
+	metrics := backbone.NewMetrics(registry)
+	var conns []*nats.Conn
+	for range 2 {
+		nc, err := backbone.Connect(h.t.Context(), backbone.ConnConfig{
+			Server: h.server, Name: "test", ConnectTimeout: 5 * time.Second, Metrics: metrics, Log: h.log,
+		})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		conns = append(conns, nc)
+	}
+	return conns
+}
+
+// run runs a part until stop is called, once or more, or the test ends.
+func (h *harness) run(conns []*nats.Conn, run func(stop, kill context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	kill, killNow := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx, kill); err != nil {
+			h.t.Error(err)
+		}
+		for _, nc := range conns {
+			nc.Close()
+		}
+	}()
+	stop = func() {
+		cancel()
+		timer := time.AfterFunc(5*time.Second, killNow)
+		<-done
+		timer.Stop()
+		killNow()
+	}
+	h.t.Cleanup(stop)
+	return stop
+}
+
+func (h *harness) addRouter() *routerNode {
+	h.t.Helper()
+	registry := prometheus.NewRegistry()
+	conns := h.connect(registry)
+	r, err := router.New(router.Config{Name: "test", Lanes: 2, Conns: conns, Log: h.log, Registerer: registry})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	node := &routerNode{Router: r, metrics: registry, conns: conns, stop: h.run(conns, r.Run)}
+	<-r.Started()
+	h.router = append(h.router, node)
+	return node
+}
+
+func (h *harness) addGateway(tune func(*gateway.Config)) *gatewayNode {
+	h.t.Helper()
+	registry := prometheus.NewRegistry()
+	conns := h.connect(registry)
+	verifier, err := auth.New(h.t.Context(), auth.Config{Secret: secret})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	cfg := gateway.Config{
+		Name: "test", Loops: 2, Conns: conns, Verifier: verifier, Log: h.log, Registerer: registry,
+		HTTP:           ops.New(ops.Config{Gatherer: registry}),
+		MaxConnections: 1000, MaxSubscriptions: 100, MaxFrameSize: 64 << 10, OutboxSize: 256 << 10,
+		HeartbeatInterval: 30 * time.Second, ClientTimeout: time.Minute,
+		HandshakeTimeout: 5 * time.Second, RequestTimeout: 5 * time.Second, AllowedOrigins: []string{"*"},
+	}
+	if tune != nil {
+		tune(&cfg)
+	}
+	g, err := gateway.New(cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	node := &gatewayNode{Gateway: g, addr: ln.Addr().String(), metrics: registry}
+	node.stop = h.run(conns, func(stop, kill context.Context) error { return g.Run(stop, kill, ln.(*net.TCPListener)) })
+	<-g.Started()
+	h.gateway = append(h.gateway, node)
+	return node
+}
+
+// token is a token of that user, good for an hour.
+func (h *harness) token(user string) string {
+	h.t.Helper()
+	return h.mint(auth.TokenSpec{User: user, TTL: time.Hour})
+}
+
+func (h *harness) mint(spec auth.TokenSpec) string {
+	h.t.Helper()
+	if spec.Now.IsZero() {
+		spec.Now = time.Now()
+	}
+	token, err := auth.Mint(secret, spec)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return token
+}
+
+// eventually waits for something that comes within seconds.
+func (h *harness) eventually(true_ func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !true_(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatal("did not come true within 10s")
+		}
+	}
+}
