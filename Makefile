@@ -18,7 +18,8 @@ build: ## build bin/realtime
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/realtime .
 
 .PHONY: test
-test: ## vet and test
+test: ## vet and test; installs what the tests need
+	.ci/tools
 	go vet ./...
 	go test ./...
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/realtime-cluster/realtime/pkg/protocol"
@@ -49,6 +50,9 @@ func (l *loop) expired(c *conn) {
 // count notes the end of a connection that was open.
 func (l *loop) count(c *conn, why string) {
 	l.gw.metrics.ended.WithLabelValues(why).Inc()
+	if entry := l.log.Check(zap.DebugLevel, "connection ended"); entry != nil {
+		entry.Write(zap.String("connection", l.connectionID(c)), zap.String("user", c.user), zap.String("reason", why))
+	}
 	if c.admitted {
 		c.admitted = false
 		l.gw.open.Add(-1)

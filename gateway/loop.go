@@ -159,7 +159,8 @@ func (l *loop) watch(socks chan<- []ready, done <-chan struct{}) {
 // turn takes what has come, then writes each socket and each batch once.
 func (l *loop) turn(list []ready) {
 	l.now = time.Now()
-	for _, m := range l.takeMail() {
+	l.spare = l.mail.take(l.spare)
+	for _, m := range l.spare {
 		if m.batch != nil {
 			l.down(m.batch)
 		} else {
@@ -176,15 +177,8 @@ func (l *loop) turn(list []ready) {
 	}
 	l.drain()
 	l.flushLinks()
+	clear(l.spare) // the batches are no longer needed
 	l.tally.turn(l.gw.metrics, time.Since(l.now))
-}
-
-func (l *loop) takeMail() []mail {
-	list := l.mail.take(l.spare)
-	// What was read in the turn before is free again.
-	clear(list[len(list):cap(list)])
-	l.spare = list
-	return list
 }
 
 // ready deals with one socket that the poller named. A panic in it costs that connection.
