@@ -50,4 +50,4 @@ bench: ## measure CPU per delivery and memory per connection
 
 .PHONY: clean
 clean: ## remove what build and run made
-	rm -rf bin data
+	rm -rf bin data tmp

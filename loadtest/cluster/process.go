@@ -160,7 +160,15 @@ func (p *Process) Stop(ctx context.Context) (code int, err error) {
 }
 
 // Pause stops the process by SIGSTOP: it holds its sockets and does nothing.
-func (p *Process) Pause() error { return p.signal("pause", syscall.SIGSTOP) }
+func (p *Process) Pause() error {
+	if err := p.signal("pause", syscall.SIGSTOP); err != nil {
+		return err
+	}
+	if err := awaitStopped(p.PID()); err != nil {
+		return fmt.Errorf("pause %s: %w", p.Name, err)
+	}
+	return nil
+}
 
 // Resume lets a paused process go on.
 func (p *Process) Resume() error { return p.signal("resume", syscall.SIGCONT) }

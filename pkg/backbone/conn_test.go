@@ -47,7 +47,7 @@ func TestReconnect(t *testing.T) {
 	}
 
 	e.Shutdown()
-	eventually(t, 5*time.Second, "a disconnect", func() bool { return metric(t, reg, "realtime_nats_connected") == 0 })
+	eventually(t, 5*time.Second, "a disconnect", func() bool { return value(t, reg, "realtime_nats_connected") == 0 })
 	if err := nc.Publish("a", nil); !errors.Is(err, nats.ErrReconnectBufExceeded) {
 		t.Errorf("publish while away: %v, want an error at once", err)
 	}
@@ -60,20 +60,20 @@ func TestReconnect(t *testing.T) {
 	if _, err := sub.NextMsg(5 * time.Second); err != nil {
 		t.Fatalf("the subscription did not come back: %v", err)
 	}
-	if n := metric(t, reg, "realtime_nats_reconnects_total"); n != 1 {
+	if n := value(t, reg, "realtime_nats_reconnects_total"); n != 1 {
 		t.Errorf("%v reconnects counted, want 1", n)
 	}
 	for _, message := range []string{"NATS connection lost", "NATS connection restored"} {
 		eventually(t, time.Second, message, func() bool { return logs.FilterMessage(message).Len() == 1 })
 	}
 
-	out := metric(t, reg, "realtime_nats_out_messages_total")
+	out := value(t, reg, "realtime_nats_out_messages_total")
 	nc.Close()
-	eventually(t, time.Second, "the end", func() bool { return metric(t, reg, "realtime_nats_connected") == 0 })
-	if n := metric(t, reg, "realtime_nats_out_messages_total"); n != out {
+	eventually(t, time.Second, "the end", func() bool { return value(t, reg, "realtime_nats_connected") == 0 })
+	if n := value(t, reg, "realtime_nats_out_messages_total"); n != out {
 		t.Errorf("a closed connection's count went from %v to %v", out, n)
 	}
-	if n := metric(t, reg, "realtime_nats_errors_total"); n != 1 {
+	if n := value(t, reg, "realtime_nats_errors_total"); n != 1 {
 		t.Errorf("%v errors counted, want the one lost connection", n)
 	}
 }
@@ -214,7 +214,7 @@ func TestSlowConsumer(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, time.Second, "ten errors", func() bool { return metric(t, reg, "realtime_nats_errors_total") == rounds })
+	eventually(t, time.Second, "ten errors", func() bool { return value(t, reg, "realtime_nats_errors_total") == rounds })
 	lines := logs.FilterMessage("NATS error").All()
 	if len(lines) != 4 { // the 1st, 2nd, 4th and 8th
 		t.Errorf("%d lines logged, want 4", len(lines))

@@ -43,7 +43,7 @@ func TestEmbeddedInProcess(t *testing.T) {
 		"realtime_nats_out_messages_total": 1,
 		"realtime_nats_errors_total":       0,
 	} {
-		if got := metric(t, reg, name); got != want {
+		if got := value(t, reg, name); got != want {
 			t.Errorf("%s = %v, want %v", name, got, want)
 		}
 	}

@@ -32,7 +32,7 @@ func conf(urls ...string) (ConnConfig, *prometheus.Registry) {
 }
 
 // metric reads a metric, summed over its labels.
-func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {
+func value(t *testing.T, reg *prometheus.Registry, name string) float64 {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/realtime-cluster/realtime/pkg/metric"
 )
 
 // Metrics counts what the NATS connections of a process do. It is safe for
@@ -22,8 +24,7 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{conns: make(map[*nats.Conn]struct{})}
 	errors := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "realtime_nats_errors_total",
-		Help: "Errors of NATS connections: lost connections, slow consumers, refusals.",
+		Name: metric.NATSErrors.Name, Help: metric.NATSErrors.Help,
 	}, []string{"kind"})
 	for kind, name := range kindNames {
 		m.errors[kind] = errors.WithLabelValues(name)
@@ -74,18 +75,20 @@ func accumulate(sum *nats.Statistics, s nats.Statistics) {
 type collector struct{ metrics *Metrics }
 
 var (
-	connectedDesc  = prometheus.NewDesc("realtime_nats_connected", "NATS connections that are up.", nil, nil)
-	reconnectsDesc = prometheus.NewDesc("realtime_nats_reconnects_total", "Times a NATS connection came back.", nil, nil)
-	inMsgsDesc     = prometheus.NewDesc("realtime_nats_in_messages_total", "Messages received from NATS.", nil, nil)
-	outMsgsDesc    = prometheus.NewDesc("realtime_nats_out_messages_total", "Messages sent to NATS.", nil, nil)
-	inBytesDesc    = prometheus.NewDesc("realtime_nats_in_bytes_total", "Payload bytes received from NATS.", nil, nil)
-	outBytesDesc   = prometheus.NewDesc("realtime_nats_out_bytes_total", "Payload bytes sent to NATS.", nil, nil)
+	connectedDesc  = desc(metric.NATSConnected)
+	reconnectsDesc = desc(metric.NATSReconnects)
+	inMsgsDesc     = desc(metric.NATSMessagesIn)
+	outMsgsDesc    = desc(metric.NATSMessagesOut)
+	inBytesDesc    = desc(metric.NATSBytesIn)
+	outBytesDesc   = desc(metric.NATSBytesOut)
 )
+
+func desc(m metric.Metric) *prometheus.Desc { return prometheus.NewDesc(m.Name, m.Help, nil, nil) }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{connectedDesc, reconnectsDesc, inMsgsDesc, outMsgsDesc, inBytesDesc, outBytesDesc} {
-		out <- desc
+	for _, d := range []*prometheus.Desc{connectedDesc, reconnectsDesc, inMsgsDesc, outMsgsDesc, inBytesDesc, outBytesDesc} {
+		out <- d
 	}
 }
 
@@ -93,13 +96,13 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	sum, connected := c.metrics.totals()
 	out <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, float64(connected))
-	for desc, value := range map[*prometheus.Desc]uint64{
+	for d, value := range map[*prometheus.Desc]uint64{
 		reconnectsDesc: sum.Reconnects,
 		inMsgsDesc:     sum.InMsgs,
 		outMsgsDesc:    sum.OutMsgs,
 		inBytesDesc:    sum.InBytes,
 		outBytesDesc:   sum.OutBytes,
 	} {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value))
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
 	}
 }

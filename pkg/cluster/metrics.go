@@ -4,15 +4,16 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/realtime-cluster/realtime/pkg/metric"
 )
 
-// metrics of one Member. Each carries the label member, the Member's own role, so that the
-// roles of one process can share a Registerer.
+// metrics of one Member: the label role is the Member's own, view the role that is viewed.
 type metrics struct {
-	version  *prometheus.GaugeVec   // role
-	nodes    *prometheus.GaugeVec   // role, state
-	changes  *prometheus.CounterVec // role
-	died     *prometheus.CounterVec // role
+	version  *prometheus.GaugeVec   // view
+	nodes    *prometheus.GaugeVec   // view, state
+	changes  *prometheus.CounterVec // view
+	died     *prometheus.CounterVec // view
 	received prometheus.Counter
 	invalid  prometheus.Counter
 	sent     prometheus.Counter
@@ -23,29 +24,19 @@ type metrics struct {
 // newMetrics registers the metrics; reg may be nil. dropped counts the beats that found our
 // queue full.
 func newMetrics(reg prometheus.Registerer, self Role, dropped func() float64) (*metrics, error) {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
-	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	}
+	f := metric.For(reg, string(self))
 	m := &metrics{
-		version: gauges("realtime_view_version",
-			"Low 32 bits of the view's version: nodes that show the same number agree on the view.", "role"),
-		nodes: gauges("realtime_view_nodes", "Live nodes in the view.", "role", "state"),
-		changes: counters("realtime_view_changes_total",
-			"Times the view of a role changed.", "role"),
-		died: counters("realtime_nodes_died_total",
-			"Nodes declared dead because nothing was heard of them.", "role"),
-		received: counter("realtime_beats_received_total", "Heartbeats received, our own among them."),
-		invalid:  counter("realtime_beats_invalid_total", "Heartbeats ignored: not JSON, another version, or out of bounds."),
-		sent:     counter("realtime_beats_sent_total", "Heartbeats published."),
-		unsent:   counter("realtime_beats_unsent_total", "Heartbeats that could not be encoded or published."),
-		deposed:  counter("realtime_deposed_total", "Times this node took a new incarnation because others had, or must have, declared it dead."),
+		version:  f.GaugeVec(metric.ViewVersion, "view"),
+		nodes:    f.GaugeVec(metric.ViewNodes, "view", "state"),
+		changes:  f.CounterVec(metric.ViewChanges, "view"),
+		died:     f.CounterVec(metric.NodesDied, "view"),
+		received: f.Counter(metric.BeatsReceived),
+		invalid:  f.Counter(metric.BeatsInvalid),
+		sent:     f.Counter(metric.BeatsSent),
+		unsent:   f.Counter(metric.BeatsUnsent),
+		deposed:  f.Counter(metric.Deposed),
 	}
+	f.CounterFunc(metric.BeatsDropped, dropped)
 	for _, r := range Roles { // so that each series exists from the start
 		m.version.WithLabelValues(string(r))
 		m.nodes.WithLabelValues(string(r), Active.String())
@@ -53,20 +44,8 @@ func newMetrics(reg prometheus.Registerer, self Role, dropped func() float64) (*
 		m.changes.WithLabelValues(string(r))
 		m.died.WithLabelValues(string(r))
 	}
-	if reg == nil {
-		return m, nil
-	}
-	reg = prometheus.WrapRegistererWith(prometheus.Labels{"member": string(self)}, reg)
-	for _, c := range []prometheus.Collector{
-		m.version, m.nodes, m.changes, m.died, m.received, m.invalid, m.sent, m.unsent, m.deposed,
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "realtime_beats_dropped_total",
-			Help: "Heartbeats dropped because this node did not keep up with reading them.",
-		}, dropped),
-	} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
+	if err := f.Err(); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return m, nil
 }

@@ -1,51 +1,81 @@
 // Package metric holds the names of all metrics and makes them.
 //
-// A metric belongs to the role that counts it: in a process with several roles the
-// label role tells them apart. No metric has a user, a topic or an address as a label.
+// A metric belongs to the role that counts it, its label role: that tells the roles of one process
+// apart. No metric has a user, a topic or an address as a label.
 package metric
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metric is a metric's name and help.
 type Metric struct{ Name, Help string }
 
 // Factory makes and registers the metrics of one role.
-type Factory struct{ reg prometheus.Registerer }
+type Factory struct {
+	reg  prometheus.Registerer
+	errs *[]error
+}
 
-// For returns the factory of a role.
+// For returns the factory of a role. With a nil reg it registers nothing.
 func For(reg prometheus.Registerer, role string) Factory {
-	return Factory{prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, reg)}
+	f := Factory{errs: new([]error)}
+	if reg != nil {
+		f.reg = prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, reg)
+	}
+	return f
+}
+
+// Err reports what could not be registered: the same role twice with one registerer.
+func (f Factory) Err() error { return errors.Join(*f.errs...) }
+
+func (f Factory) register(c prometheus.Collector) {
+	if f.reg == nil {
+		return
+	}
+	if err := f.reg.Register(c); err != nil {
+		*f.errs = append(*f.errs, err)
+	}
 }
 
 // Counter makes a counter.
 func (f Factory) Counter(m Metric) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: m.Name, Help: m.Help})
-	f.reg.MustRegister(c)
+	f.register(c)
 	return c
+}
+
+// CounterFunc makes a counter that is read when asked for.
+func (f Factory) CounterFunc(m Metric, read func() float64) {
+	f.register(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, read))
 }
 
 // CounterVec makes a counter with labels.
 func (f Factory) CounterVec(m Metric, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, labels)
-	f.reg.MustRegister(c)
+	f.register(c)
 	return c
 }
 
 // Gauge makes a gauge.
 func (f Factory) Gauge(m Metric) prometheus.Gauge {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: m.Name, Help: m.Help})
-	f.reg.MustRegister(g)
+	f.register(g)
 	return g
 }
 
-// GaugeFunc makes a gauge that is read when asked for.
-func (f Factory) GaugeFunc(m Metric, read func() float64) {
-	f.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, read))
+// GaugeVec makes a gauge with labels.
+func (f Factory) GaugeVec(m Metric, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, labels)
+	f.register(g)
+	return g
 }
 
-// Histogram makes a histogram.
+// Histogram makes a histogram with the given upper bounds.
 func (f Factory) Histogram(m Metric, buckets []float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: buckets})
-	f.reg.MustRegister(h)
+	f.register(h)
 	return h
 }

@@ -1,5 +1,30 @@
 package metric
 
+// Metrics of a node's part in the cluster.
+var (
+	ViewVersion   = Metric{"realtime_view_version", "Low 32 bits of the version of the view of a role: nodes that show the same number agree on the view."}
+	ViewNodes     = Metric{"realtime_view_nodes", "Live nodes in the view of a role, by state."}
+	ViewChanges   = Metric{"realtime_view_changes_total", "Times the view of a role changed."}
+	NodesDied     = Metric{"realtime_nodes_died_total", "Nodes declared dead because nothing was heard of them."}
+	BeatsReceived = Metric{"realtime_beats_received_total", "Heartbeats received, our own among them."}
+	BeatsInvalid  = Metric{"realtime_beats_invalid_total", "Heartbeats ignored: not JSON, another version, or out of bounds."}
+	BeatsSent     = Metric{"realtime_beats_sent_total", "Heartbeats published."}
+	BeatsUnsent   = Metric{"realtime_beats_unsent_total", "Heartbeats that could not be encoded or published."}
+	BeatsDropped  = Metric{"realtime_beats_dropped_total", "Heartbeats dropped because this node did not keep up with reading them."}
+	Deposed       = Metric{"realtime_deposed_total", "Times this node took a new incarnation because others had, or must have, declared it dead."}
+)
+
+// Metrics of the NATS connections of a process.
+var (
+	NATSConnected   = Metric{"realtime_nats_connected", "NATS connections that are up."}
+	NATSReconnects  = Metric{"realtime_nats_reconnects_total", "Times a NATS connection came back."}
+	NATSErrors      = Metric{"realtime_nats_errors_total", "Errors of NATS connections, by kind: lost connections, slow consumers, refusals."}
+	NATSMessagesIn  = Metric{"realtime_nats_in_messages_total", "Messages received from NATS."}
+	NATSMessagesOut = Metric{"realtime_nats_out_messages_total", "Messages sent to NATS."}
+	NATSBytesIn     = Metric{"realtime_nats_in_bytes_total", "Payload bytes received from NATS."}
+	NATSBytesOut    = Metric{"realtime_nats_out_bytes_total", "Payload bytes sent to NATS."}
+)
+
 // Metrics of owners: routers and presence nodes.
 var (
 	OwnerBatchesIn     = Metric{"realtime_owner_batches_received_total", "Batches taken from gateways and other owners."}
