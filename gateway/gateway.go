@@ -192,7 +192,7 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(kill))
 	defer cancel()
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 
 	if err := g.subscribe(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -211,7 +211,7 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 	failed := make(chan error, 3)
 	server := newHTTPServer(g.cfg.HTTP)
 	wg.Go(func() { failed <- server.Serve(g.handoffListener(ctx, ln.Addr())) })
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	wg.Go(func() { failed <- g.accept(ctx, ln) })
 	wg.Go(func() { failed <- g.member.Run(ctx) })
 

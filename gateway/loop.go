@@ -48,7 +48,6 @@ type loop struct {
 	rbuf   []byte       // what a socket is read into
 	header bytes.Reader // over rbuf, for the frame header
 	hdr    [16]byte
-	events []ready
 	spare  []mail
 
 	// This turn's output, see deliver.go.
@@ -66,7 +65,6 @@ type loop struct {
 	// Owners of topics, see upstream.go.
 	self      cluster.Ref
 	view      *cluster.View
-	adopted   bool
 	routers   []*upstream // by index in view.Active
 	ups       map[cluster.Ref]*upstream
 	outs      []*link.Out // by number, for refusals

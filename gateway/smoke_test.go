@@ -34,7 +34,7 @@ func (h *harness) dial(g *gatewayNode, user string) (*client.Client, *inbox) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Second)
 	defer cancel()
 	c, err := client.Dial(ctx, "ws://"+g.addr+"/ws", h.token(user), client.Options{
-		Deliver: func(d client.Delivery) { b.add(string(d.Payload)) },
+		Deliver: func(d client.Delivery) { b.add(d.Payload) },
 	})
 	if err != nil {
 		h.t.Fatal(err)

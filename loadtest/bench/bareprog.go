@@ -69,7 +69,7 @@ func acceptRaw(n int) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create socket: %w", err)
 	}
-	defer unix.Close(l)
+	defer func() { _ = unix.Close(l) }()
 	if err := unix.Bind(l, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return nil, fmt.Errorf("bind: %w", err)
 	}

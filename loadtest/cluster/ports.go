@@ -28,7 +28,7 @@ func freePorts(n int) ([]int, error) {
 			continue
 		}
 		// Held until all are found, so that they differ.
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		ports = append(ports, port)
 	}
 	return nil, errors.New("no free port")

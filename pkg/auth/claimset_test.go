@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -108,7 +109,7 @@ func TestValidateUser(t *testing.T) {
 		"alice": nil, "a b": nil, "日本": nil, strings.Repeat("a", 128): nil,
 		"": ErrUser, "a\x7f": ErrUser, "a\xff": ErrUser, strings.Repeat("a", 129): ErrUser,
 	} {
-		if got := ValidateUser(name); got != want {
+		if got := ValidateUser(name); !errors.Is(got, want) {
 			t.Errorf("ValidateUser(%q) = %v", name, got)
 		}
 	}

@@ -12,7 +12,7 @@ const Version = "1"
 // Subprotocol is the WebSocket subprotocol that names this protocol.
 const Subprotocol = "realtime.v1"
 
-// TokenSubprotocol, followed by a JWT, is how a browser passes its token as a subprotocol.
+// TokenSubprotocol and a JWT behind it are how a browser passes its token: as a subprotocol.
 const TokenSubprotocol = "access_token."
 
 // MaxID is the greatest length of a message's id in bytes.

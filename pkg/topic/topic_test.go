@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -52,13 +53,13 @@ func TestValidate(t *testing.T) {
 		{"a.*.", ErrWildcard, ErrEmptyToken},
 	}
 	for _, tt := range tests {
-		if got := Validate(tt.name); got != tt.topic {
+		if got := Validate(tt.name); !errors.Is(got, tt.topic) {
 			t.Errorf("Validate(%q) = %v, want %v", tt.name, got, tt.topic)
 		}
 		if got := ValidatePattern(tt.name); got != tt.pattern {
 			t.Errorf("ValidatePattern(%q) = %v, want %v", tt.name, got, tt.pattern)
 		}
-		if wild := tt.topic == ErrWildcard && tt.pattern == nil; tt.pattern == nil && IsPattern(tt.name) != wild {
+		if wild := errors.Is(tt.topic, ErrWildcard) && tt.pattern == nil; tt.pattern == nil && IsPattern(tt.name) != wild {
 			t.Errorf("IsPattern(%q) = %v", tt.name, !wild)
 		}
 	}
