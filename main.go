@@ -11,11 +11,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,34 +33,19 @@ import (
 	"github.com/realtime-cluster/realtime/router"
 )
 
-// version is set by the linker; see the Makefile.
-var version = ""
-
-const overview = `realtime: messaging for browsers and backends, by WebSocket
-
-  realtime [all] [flags]      every role in one process, with an embedded NATS server unless NATS_URL is set
-  realtime gateway [flags]    holds the clients' connections
-  realtime router [flags]     owns topics
-  realtime presence [flags]   owns users and rooms
-  realtime token -user NAME   prints a token signed with JWT_SECRET
-  realtime version            prints the version
-  realtime help [COMMAND]     prints this, or the settings of a command
-
-To try it: realtime -dev
-`
-
 func main() { os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)) }
 
 // run is the program: it returns the exit code, 2 for what is wrong with the call or its settings.
 func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	command := config.CommandAll
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 && (args[0] == "-version" || args[0] == "--version") {
+		command, args = "version", args[1:]
+	} else if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
 	switch command {
 	case "version":
-		fmt.Fprintln(stdout, "realtime", versionString(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-		return 0
+		return printVersion(args, stdout, stderr)
 	case "help":
 		return help(args, stdout, stderr)
 	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
@@ -80,7 +63,7 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		if command == config.CommandToken {
 			err = printToken(cfg, stdout)
 		} else {
-			err = serve(cfg, stdout)
+			err = serve(cfg, stdout, stderr)
 		}
 	}
 	if err != nil {
@@ -88,32 +71,6 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		return code
 	}
 	return 0
-}
-
-func help(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		fmt.Fprint(stdout, overview)
-		return 0
-	}
-	if !slices.Contains([]string{config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken}, args[0]) {
-		fmt.Fprintf(stderr, "realtime: no help for %q; try: realtime help\n", args[0])
-		return 2
-	}
-	if args[0] == config.CommandAll {
-		fmt.Fprint(stdout, overview, "\n")
-	}
-	config.Usage(stdout, args[0])
-	return 0
-}
-
-func versionString() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 func printToken(cfg *config.Config, stdout io.Writer) error {
@@ -145,41 +102,67 @@ type node struct {
 	conns    []*nats.Conn
 	listener *net.TCPListener
 	verifier *auth.Verifier
+	oneOff   bool // the secret is this process's own
 
 	gateway *gateway.Gateway
 	health  []ops.Part
 	parts   []process.Part
 }
 
+// giveUpTime is how long after the end of SHUTDOWN_TIMEOUT, or a second signal, the process
+// ends whatever still hangs.
+const giveUpTime = 2 * time.Second
+
 // serve runs a command's roles until a signal ends them. Its errors are one line each.
-func serve(cfg *config.Config, stdout io.Writer) error {
+func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	log, err := process.NewLog(cfg.Log.Level, cfg.Log.Format)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
 	n := &node{cfg: cfg, log: log.With(zap.String("name", cfg.NodeName)), registry: prometheus.NewRegistry()}
-	defer n.close()
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.nats = backbone.NewMetrics(n.registry)
-	stop, kill, release := process.Signals(cfg.ShutdownTimeout)
+
+	stop, kill, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
+		n.log.Info("stopping", zap.Stringer("signal", s), zap.Duration("within", cfg.ShutdownTimeout))
+	})
 	defer release()
-	if err := n.build(stop); err != nil {
+	defer context.AfterFunc(kill, func() {
+		time.AfterFunc(giveUpTime, func() {
+			fmt.Fprintln(stderr, "realtime: did not stop in time")
+			os.Exit(1)
+		})
+	})()
+	defer func() {
+		if stop.Err() != nil {
+			n.log.Info("stopped")
+		}
+	}()
+	ctx, cancel := context.WithCancel(stop)
+	defer n.close()
+	defer cancel()
+
+	if err := n.build(ctx); err != nil {
+		if stop.Err() != nil {
+			return nil // it was told to stop while it waited for something
+		}
 		return err
 	}
-	err = process.Run(stop, kill, n.parts, func() { n.announce(stdout) })
-	n.log.Info("stopped")
-	return err
+	return process.Run(stop, kill, n.parts, func() { n.announce(stdout) })
 }
 
 // build makes everything that can fail before anything runs.
-func (n *node) build(stop context.Context) error {
-	addr := net.JoinHostPort(n.cfg.HTTP.Host, strconv.Itoa(n.cfg.HTTP.Port))
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("HOST, PORT: %w", err)
+func (n *node) build(ctx context.Context) (err error) {
+	if n.listener, err = listen(n.cfg.HTTP.Host, n.cfg.HTTP.Port); err != nil {
+		return err
 	}
-	n.listener = ln.(*net.TCPListener)
+	all := n.cfg.Command == config.CommandAll
+	if all || n.cfg.Command == config.CommandGateway {
+		if err := n.buildVerifier(ctx); err != nil {
+			return err
+		}
+	}
 	if len(n.cfg.NATS.URLs) == 0 {
 		n.embedded, err = backbone.StartEmbedded(backbone.EmbeddedConfig{
 			DataDir: n.cfg.NATS.DataDir, Port: n.cfg.NATS.EmbeddedPort, Name: n.cfg.NodeName, Log: n.log,
@@ -187,9 +170,7 @@ func (n *node) build(stop context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.log.Info("embedded NATS server, with its data in DATA_DIR", zap.String("data", n.cfg.NATS.DataDir))
 	}
-	all := n.cfg.Command == config.CommandAll
 	steps := []struct {
 		role  string
 		build func(context.Context) error
@@ -200,7 +181,7 @@ func (n *node) build(stop context.Context) error {
 	}
 	for _, s := range steps {
 		if all || s.role == n.cfg.Command {
-			if err := s.build(stop); err != nil {
+			if err := s.build(ctx); err != nil {
 				return err
 			}
 		}
@@ -208,7 +189,30 @@ func (n *node) build(stop context.Context) error {
 	if !all && n.cfg.Command != config.CommandGateway {
 		n.servePages()
 	}
+	if n.embedded != nil {
+		n.log.Info("embedded NATS server, with its data in DATA_DIR", zap.String("data", n.cfg.NATS.DataDir))
+	}
 	return nil
+}
+
+// listen opens the port of WebSocket and HTTP. Its errors name the setting to mend.
+func listen(host string, port int) (*net.TCPListener, error) {
+	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	ln, err := net.Listen("tcp", addr)
+	noHost := new(net.DNSError)
+	switch {
+	case err == nil:
+		return ln.(*net.TCPListener), nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("PORT: %s is already in use", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("PORT: %s needs a privilege that this process does not have", addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("HOST: %s is not an address of this machine", host)
+	case errors.As(err, &noHost):
+		return nil, fmt.Errorf("HOST: %s is not the name of an address: %s", host, noHost.Err)
+	}
+	return nil, fmt.Errorf("HOST, PORT: %w", err)
 }
 
 // connect opens a role's connections to NATS.
@@ -267,9 +271,6 @@ func (n *node) buildRouter(ctx context.Context) error {
 }
 
 func (n *node) buildGateway(ctx context.Context) error {
-	if err := n.buildVerifier(ctx); err != nil {
-		return err
-	}
 	conns, err := n.connect(ctx, config.CommandGateway)
 	if err != nil {
 		return err
@@ -308,6 +309,7 @@ func (n *node) buildVerifier(ctx context.Context) (err error) {
 		var b [32]byte
 		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 		a.Secret = auth.Secret(hex.EncodeToString(b[:]))
+		n.oneOff = true
 	}
 	n.verifier, err = auth.New(ctx, auth.Config{
 		Secret: a.Secret, PublicKey: a.PublicKey, JWKSURL: a.JWKSURL,
@@ -358,47 +360,6 @@ func (n *node) servePages() {
 	// First to start and last to stop: it tells of the others.
 	n.parts = append([]process.Part{page}, n.parts...)
 }
-
-// announce says that everything runs; in development mode, how to try it.
-func (n *node) announce(stdout io.Writer) {
-	n.log.Info("ready", zap.String("version", versionString()), zap.Stringer("address", n.listener.Addr()),
-		zap.String("command", n.cfg.Command))
-	if !n.cfg.Dev {
-		return
-	}
-	_, port, _ := net.SplitHostPort(n.listener.Addr().String())
-	url := "ws://localhost:" + port + "/ws"
-	fmt.Fprintf(stdout, "\nrealtime %s in development mode\n\n  WebSocket  %s\n  Health     http://localhost:%s/health\n  Metrics    http://localhost:%s/metrics\n\n",
-		versionString(), url, port, port)
-	if n.cfg.Auth.Secret == "" {
-		return
-	}
-	tokens := make(map[string]string)
-	for _, user := range []string{"alice", "bob"} {
-		token, err := auth.Mint(n.cfg.Auth.Secret, auth.TokenSpec{
-			User: user, Issuer: n.cfg.Auth.Issuer, Audience: n.cfg.Auth.Audience, TTL: 24 * time.Hour, Now: time.Now(),
-		})
-		if err != nil {
-			n.log.Error("mint a token", zap.Error(err))
-			return
-		}
-		tokens[user] = token
-		fmt.Fprintf(stdout, "  Token of %-6s%s\n", user, token)
-	}
-	fmt.Fprintf(stdout, snippet, url, tokens["alice"])
-}
-
-const snippet = `
-Paste this into a browser's console (or node, 22 and later):
-
-  ws = new WebSocket("%s?token=%s");
-  ws.onmessage = (e) => console.log(e.data);
-  ws.onopen = () => {
-    ws.send(JSON.stringify({ type: "Subscribe", id: "1", data: { topics: ["chat.lobby"] } }));
-    ws.send(JSON.stringify({ type: "Broadcast", id: "2", data: { topic: "chat.lobby", payload: "hello" } }));
-  };
-
-`
 
 // close ends what the parts ran on.
 func (n *node) close() {

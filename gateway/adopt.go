@@ -58,6 +58,9 @@ func (l *loop) adopt(self cluster.Ref, views *cluster.Views) {
 // another than was told before, and every pattern to the routers that are new.
 func (l *loop) tellMoved(fresh []*upstream) {
 	for _, e := range l.entries {
+		if !e.joined {
+			continue // known here for an Unsubscribe's sake only
+		}
 		i := wire.Interest{Topic: e.name}
 		if e.pattern {
 			for _, u := range fresh {

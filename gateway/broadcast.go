@@ -27,9 +27,10 @@ func (l *loop) broadcastMessage(c *conn, e *protocol.Envelope) {
 		l.sendError(c, e.ID, protocol.Error{Code: protocol.CodeForbidden, Message: "topic: not allowed to publish to it"})
 		return
 	}
-	u, lane := l.ownerOf(cluster.Hash(b.Topic))
+	hash := cluster.Hash(b.Topic)
+	u, lane := l.ownerOf(hash)
 	if u == nil || !l.reachable(u.outs[lane]) {
-		l.unavailable(c, e.ID)
+		l.unavailable(c, e.ID, l.ops.order+1, hash)
 		return
 	}
 	rec := wire.Publish{
@@ -37,7 +38,7 @@ func (l *loop) broadcastMessage(c *conn, e *protocol.Envelope) {
 		User: c.user, ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(b.Payload), len(b.Payload)),
 	}
 	if e.ID != "" {
-		rec.Op = l.ops.add(op{kind: opPublish, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now}, e.ID)
+		rec.Op = l.ops.add(op{kind: opPublish, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}, e.ID)
 	}
 	o := u.outs[lane]
 	l.endRecord(o, wire.AppendPublish(l.beginRecord(o), &rec))

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 	"go.uber.org/zap"
@@ -27,6 +28,50 @@ func (l *loop) closeWith(c *conn, code ws.StatusCode, reason, why string) {
 	l.arena, frame = protocol.AppendClose(l.arena, code, reason)
 	l.push(c, frame)
 	l.linger(c, why)
+}
+
+// peerCloses answers a close frame.
+func (l *loop) peerCloses(c *conn, payload []byte) {
+	code, ok := answerCode(payload)
+	why := endClosed
+	if !ok {
+		why = endProtocol
+	}
+	l.closeWith(c, code, "", why)
+}
+
+// answerCode returns the code that answers a close frame with that payload: the same
+// one, 1000 where it has none. ok is false where the payload breaks RFC 6455.
+func answerCode(payload []byte) (code ws.StatusCode, ok bool) {
+	switch len(payload) {
+	case 0:
+		return protocol.CloseNormal, true
+	case 1:
+		// "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned
+		// integer" (RFC 6455 5.5.1).
+		return protocol.CloseProtocol, false
+	}
+	code, reason := ws.ParseCloseFrameDataUnsafe(payload)
+	switch {
+	case !utf8.ValidString(reason):
+		return protocol.CloseInvalidUTF8, false
+	case !sendable(code):
+		return protocol.CloseProtocol, false
+	}
+	return code, true
+}
+
+// sendable reports whether an endpoint may send a close code: those of RFC 6455 7.4.1 but
+// 1004 to 1006 and 1015, what its registry has since (1012 to 1014), and 3000 to 4999.
+// gobwas/ws does not know the registry's, and takes what lies above 4999.
+func sendable(code ws.StatusCode) bool {
+	switch {
+	case code < 1000, 1004 <= code && code <= 1006:
+		return false
+	case code <= 1014:
+		return true
+	}
+	return 3000 <= code && code <= 4999
 }
 
 // linger leaves the connection to the peer: what is pending is still written.

@@ -24,7 +24,6 @@ type conn struct {
 	gen   uint32 // of the slot; never 0
 	state connState
 
-	pinged   bool // a WebSocket ping is out
 	writing  bool // the poller watches for room to write
 	admitted bool // counted among the open connections
 
@@ -42,7 +41,8 @@ type conn struct {
 	user   string
 	grants *topic.Grants
 	subs   []subscription
-	joins  int32 // Subscribes on their way, in topics
+	joins  int32    // topics asked for that will add to subs
+	asked  *request // the oldest that is not answered
 
 	in  *inbound // nil while nothing is half read
 	out *outbox  // nil while nothing waits

@@ -87,10 +87,11 @@ func (r *reader) take(batch []byte) {
 		lost := in.Lost()
 		take := in.Take(h, len(batch))
 		r.gw.metrics.dropped.WithLabelValues(dropLost).Add(float64(in.Lost() - lost))
-		_, now := in.Due()
 		e.owed = true
-		if now {
-			r.acknowledge(true)
+		if _, now := in.Due(); now {
+			// Not before the loops have it: an acknowledgement lets a topic's next owner
+			// send, and what that sends must not come to them first.
+			defer r.acknowledge(true)
 		}
 		if !take {
 			r.gw.drop(dropRepeat)
@@ -219,7 +220,7 @@ func (l *loop) down(batch []byte) {
 		case wire.KindAck:
 			var a wire.Ack
 			u := l.ups[cluster.Ref{ID: h.FromID, Inc: h.FromInc}]
-			if a.Decode(rec.Body) == nil && u != nil && int(h.FromLane) < len(u.outs) {
+			if a.Decode(rec.Body) == nil && u != nil && h.ToInc == l.self.Inc && int(h.FromLane) < len(u.outs) {
 				u.outs[h.FromLane].Ack(a.Seq, a.Again, l.now)
 			}
 		}
@@ -228,13 +229,16 @@ func (l *loop) down(batch []byte) {
 
 // replied passes an owner's reply to its connection.
 func (l *loop) replied(r *wire.Reply) {
+	var order, hash uint64
 	if r.Op != 0 {
-		if l.ops.find(r.Op) == nil {
+		o := l.ops.find(r.Op)
+		if o == nil {
 			return // answered before: it took too long, or its owner seemed dead
 		}
+		order, hash = o.order, o.hash
 		l.ops.end(r.Op)
 	}
 	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && c.state == stateOpen {
-		l.push(c, r.Frame)
+		l.pushAfter(c, order, hash, r.Frame)
 	}
 }

@@ -13,6 +13,9 @@ import (
 const (
 	// answerTime is how long a stop waits for what was asked of owners.
 	answerTime = 500 * time.Millisecond
+	// awayTime is how long a stop waits for NATS to come back: after it, the owners take a
+	// gateway that they do not hear for dead, and its batches are of no use.
+	awayTime = 3 * time.Second
 	// reconnectSpread is over how long the clients are asked to spread their return.
 	reconnectSpread = 5 * time.Second
 )
@@ -28,10 +31,26 @@ func (g *Gateway) drain(kill context.Context) {
 	for _, l := range g.loops {
 		l.mail.post((*loop).goAway)
 	}
-	if !g.await(kill, func(l *loop) bool { return l.conns.used == 0 && l.linksEmpty() }) {
+	if !g.await(kill, func(l *loop) bool { return l.conns.used == 0 }) || !g.awaitLinks(kill) {
 		g.log.Warn("stopped before every client and batch was gone", zap.Int("connections", g.Open()))
 	}
 	g.member.Leave()
+}
+
+// awaitLinks waits until every batch has arrived, kill is done, or NATS was away too long.
+func (g *Gateway) awaitLinks(kill context.Context) bool {
+	for connected := time.Now(); time.Since(connected) < awayTime; {
+		if g.Connected() {
+			connected = time.Now()
+		}
+		look, cancel := context.WithTimeout(kill, 100*time.Millisecond)
+		done := g.await(look, (*loop).linksEmpty)
+		cancel()
+		if done || kill.Err() != nil {
+			return done
+		}
+	}
+	return false
 }
 
 // await waits until every loop says that it is done, or ctx is.

@@ -6,7 +6,7 @@ import (
 
 // enroll links a connection and an entry both ways, once.
 func (l *loop) enroll(c *conn, e *entry) {
-	if l.entryOf(c, e.name) != nil {
+	if subscribed(c, e) {
 		return
 	}
 	c.subs = append(c.subs, subscription{entry: e, at: uint32(len(e.subs))})
@@ -14,14 +14,14 @@ func (l *loop) enroll(c *conn, e *entry) {
 	l.tally.subscriptions++
 }
 
-// entryOf returns the entry by which a connection is subscribed to a topic or pattern.
-func (l *loop) entryOf(c *conn, name string) *entry {
+// subscribed reports whether a connection is subscribed by an entry.
+func subscribed(c *conn, e *entry) bool {
 	for i := range c.subs {
-		if e := c.subs[i].entry; e.name == name {
-			return e
+		if c.subs[i].entry == e {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // withdraw undoes enroll.

@@ -63,9 +63,19 @@ func (l *loop) readHead(c *conn, data []byte) {
 	}
 }
 
+// isUpgrade reports whether a head asks for /ws: with a path, or "an absolute HTTP/HTTPS
+// URI containing the resource name" (RFC 6455 4.2.1).
 func isUpgrade(head []byte) bool {
-	rest, ok := bytes.CutPrefix(head, []byte("GET /ws"))
-	return ok && (rest[0] == ' ' || rest[0] == '?')
+	target, ok := bytes.CutPrefix(head, []byte("GET "))
+	if !ok {
+		return false
+	}
+	target = target[:bytes.IndexAny(target, " \r")]
+	if _, uri, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+		target = uri[max(0, bytes.IndexByte(uri, '/')):]
+	}
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	return string(path) == "/ws"
 }
 
 // handOff gives a connection to net/http.
@@ -89,6 +99,10 @@ func (l *loop) refuseHead(c *conn, r refusal) {
 	c.state = stateClosing
 	l.lastWritten(c)
 	l.linger(c, endRefused)
+	// The socket was read once. From here on what comes is read and forgotten, up to its end.
+	if err := l.poll.modify(int(c.fd), c.slot, c.gen, interestRead); err != nil {
+		l.drop(c, endRefused)
+	}
 }
 
 // verified goes on with a connection whose head a verifier has dealt with.
@@ -103,6 +117,7 @@ func (l *loop) verified(h head, v verdict) {
 		}
 		return
 	}
+	defer l.guard(c)
 	if v.refusal != nil {
 		l.refuseHead(c, *v.refusal)
 		return

@@ -40,7 +40,7 @@ type loop struct {
 
 	// Everything below is owned by the loop's goroutine.
 	now   time.Time
-	start time.Time
+	start time.Time // of tick 0
 	conns slab
 	wheel wheel
 	tally tally // this turn's numbers, see metrics.go
@@ -67,7 +67,8 @@ type loop struct {
 	view      *cluster.View
 	routers   []*upstream // by index in view.Active
 	ups       map[cluster.Ref]*upstream
-	outs      []*link.Out // by number, for refusals
+	outs      []*link.Out // nil: closed
+	links     uint64      // how many there have been
 	dirty     []*link.Out
 	pool      link.Pool
 	broadcast protocol.Broadcast // scratch
@@ -168,11 +169,7 @@ func (l *loop) turn(list []ready) {
 	for i := range list {
 		l.ready(&list[i])
 	}
-	if to := uint32(l.now.Sub(l.start) / tickLength); to != l.wheel.now {
-		l.turnWheel(to)
-		l.tickLinks()
-		l.expireOps()
-	}
+	l.tick()
 	l.drain()
 	l.flushLinks()
 	clear(l.spare) // the batches are no longer needed

@@ -56,16 +56,21 @@ func (l *loop) bad(c *conn, id string, err error) {
 	l.sendError(c, id, protocol.Error{Code: protocol.CodeBadRequest, Message: err.Error()})
 }
 
-// unavailable answers a message for which there is no way to its owner.
-func (l *loop) unavailable(c *conn, id string) {
+// unavailable answers a Broadcast for which there is no way to its owner.
+func (l *loop) unavailable(c *conn, id string, order, hash uint64) {
 	l.gw.dropUnavailable.Inc()
-	l.sendError(c, id, protocol.Error{
+	var frame []byte
+	l.arena, frame = protocol.AppendError(l.arena, id, protocol.Error{
 		Code: protocol.CodeUnavailable, Message: "the topic's owner cannot be reached: send again",
 		Details: retryLater,
 	})
+	l.pushAfter(c, order, hash, frame)
 }
 
-var retryLater = protocol.RetryAfter(1000)
+// retryMS is after how many milliseconds a client is asked to try again.
+const retryMS = 1000
+
+var retryLater = protocol.RetryAfter(retryMS)
 
 func (l *loop) limited(c *conn, id string, wait time.Duration) {
 	l.gw.dropRateLimit.Inc()

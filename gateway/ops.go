@@ -25,13 +25,16 @@ type op struct {
 	need  int32     // answers still to come: more than one for patterns
 	at    uint32    // tick at which it began
 	order uint64    // when it began, among the loop's ops
+	hash  uint64    // opPublish: the topic's
 	to    *upstream // nil for patterns: everyone
 	code  uint16    // worst answer so far
 	id    []byte    // opPublish: the message's id
 	req   *request
-	topic int  // opJoin, opFence: index in the request's topics
-	early bool // opJoin of a pattern: it has taken effect, and ends if the op fails
+	topic int // opJoin, opFence: index in the request's topics
 	entry *entry
+
+	early   bool // opJoin of a pattern: it has taken effect, and ends if the op fails
+	counted bool // opJoin: it is one of the connection's joins
 }
 
 // opTable holds a loop's ops. An op's handle names its place and that place's
@@ -117,7 +120,7 @@ func (l *loop) fail(h uint64) {
 		return
 	}
 	if c := l.conns.get(o.conn, o.cgen); c != nil && c.state == stateOpen {
-		l.unavailable(c, string(o.id))
+		l.unavailable(c, string(o.id), o.order, o.hash)
 	}
 	l.ops.end(h)
 }

@@ -100,7 +100,7 @@ func (l *loop) consume(c *conn, data []byte) (rest []byte, need int) {
 			return data, len(data) + 1
 		}
 		size := len(data) - l.header.Len()
-		if err != nil || !l.check(c, h) {
+		if err != nil || !l.check(c, h, size) {
 			if err != nil {
 				l.violation(c, protocol.CloseProtocol, "malformed frame header")
 			}
@@ -118,9 +118,9 @@ func (l *loop) consume(c *conn, data []byte) (rest []byte, need int) {
 	return data, 0
 }
 
-// check holds a frame's header against RFC 6455 and MAX_FRAME_SIZE, before its
-// payload is waited for.
-func (l *loop) check(c *conn, h ws.Header) bool {
+// check holds a frame's header, of size bytes, against RFC 6455 and MAX_FRAME_SIZE, before
+// its payload is waited for.
+func (l *loop) check(c *conn, h ws.Header, size int) bool {
 	state := ws.StateServerSide
 	before := 0
 	if in := c.in; in != nil && in.frags {
@@ -129,6 +129,11 @@ func (l *loop) check(c *conn, h ws.Header) bool {
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		l.violation(c, protocol.CloseProtocol, err.Error())
+		return false
+	}
+	// "In all cases, the minimal number of bytes MUST be used to encode the length" (RFC 6455 5.2).
+	if size != ws.HeaderSize(h) {
+		l.violation(c, protocol.CloseProtocol, "payload length not in its shortest form")
 		return false
 	}
 	if h.OpCode.IsData() || h.OpCode == ws.OpContinuation {
@@ -221,29 +226,4 @@ func (l *loop) whole(c *conn, payload []byte, binary bool) {
 // violation ends a connection that broke RFC 6455.
 func (l *loop) violation(c *conn, code ws.StatusCode, reason string) {
 	l.closeWith(c, code, reason, endProtocol)
-}
-
-// peerCloses answers a close frame.
-func (l *loop) peerCloses(c *conn, payload []byte) {
-	code := protocol.CloseNormal
-	switch {
-	case len(payload) == 0:
-	case len(payload) == 1:
-		// "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned
-		// integer" (RFC 6455 5.5.1).
-		code = protocol.CloseProtocol
-	default:
-		var reason string
-		code, reason = ws.ParseCloseFrameDataUnsafe(payload)
-		if err := ws.CheckCloseFrameData(code, reason); err != nil {
-			if code = protocol.CloseProtocol; !utf8.ValidString(reason) {
-				code = protocol.CloseInvalidUTF8
-			}
-		}
-	}
-	why := endClosed
-	if code == protocol.CloseProtocol || code == protocol.CloseInvalidUTF8 {
-		why = endProtocol
-	}
-	l.closeWith(c, code, "", why)
 }

@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
@@ -33,22 +31,6 @@ type subscription struct {
 	at    uint32 // index in the entry's subs
 }
 
-// request is a Subscribe or Unsubscribe whose topics are being asked for.
-type request struct {
-	slot, gen uint32
-	id        string
-	status    string // "subscribed" or "unsubscribed"
-	topics    []string
-	outcome   []rejection // by topic; code 0: fine
-	need      int         // topics not answered yet, and 1 while they are being asked for
-}
-
-type rejection struct {
-	Topic   string `json:"topic"`
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-}
-
 // subscribe asks the owner of each topic to send it here. It takes effect with the
 // owner's answer: by the way back of that answer, everything published later follows it.
 func (l *loop) subscribe(c *conn, e *protocol.Envelope) {
@@ -60,7 +42,6 @@ func (l *loop) subscribe(c *conn, e *protocol.Envelope) {
 	r := l.newRequest(c, e.ID, "subscribed", topics)
 	for i, name := range r.topics {
 		if r.outcome[i] = l.refuseTopic(c, name); r.outcome[i].Code == 0 {
-			c.joins++
 			l.ask(c, r, i, opJoin)
 		}
 	}
@@ -85,17 +66,6 @@ func (l *loop) unsubscribe(c *conn, e *protocol.Envelope) {
 	l.settle(c, r)
 }
 
-func (l *loop) newRequest(c *conn, id, status string, topics []string) *request {
-	r := &request{
-		slot: c.slot, gen: c.gen, id: strings.Clone(id), status: status,
-		topics: make([]string, len(topics)), outcome: make([]rejection, len(topics)), need: 1,
-	}
-	for i, t := range topics {
-		r.topics[i] = strings.Clone(t)
-	}
-	return r
-}
-
 // refuseTopic decides whether a connection may subscribe to a topic; code 0: it may.
 func (l *loop) refuseTopic(c *conn, name string) rejection {
 	if err := topic.ValidatePattern(name); err != nil {
@@ -104,7 +74,7 @@ func (l *loop) refuseTopic(c *conn, name string) rejection {
 	if !c.grants.CanSubscribe(name) {
 		return rejection{name, protocol.CodeForbidden, "not allowed to subscribe to it"}
 	}
-	if most := l.gw.cfg.MaxSubscriptions; len(c.subs)+int(c.joins) >= most && l.entryOf(c, name) == nil {
+	if most := l.gw.cfg.MaxSubscriptions; len(c.subs)+int(c.joins) >= most && !subscribed(c, l.entries[name]) {
 		return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", most)}
 	}
 	return rejection{}
@@ -128,9 +98,14 @@ func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
 	e.joined = e.joined || kind == opJoin
 	r.need++
 	o := op{kind: kind, conn: r.slot, cgen: r.gen, at: l.wheel.now, req: r, topic: i, entry: e}
-	if e.pattern && kind == opJoin && l.entryOf(c, e.name) == nil {
-		o.early = true
-		l.enroll(c, e)
+	if kind == opJoin && !subscribed(c, e) {
+		if e.pattern {
+			o.early = true
+			l.enroll(c, e)
+		} else {
+			o.counted = true
+			c.joins++
+		}
 	}
 	h := l.ops.add(o, "")
 	l.sendInterest(h)
@@ -180,7 +155,7 @@ func (l *loop) done(d wire.Done) {
 // finish lets a Join or Fence take effect, and answers when it was the last of its request.
 func (l *loop) finish(h uint64, code int) {
 	o := l.ops.find(h)
-	kind, e, r, early := o.kind, o.entry, o.req, o.early
+	kind, e, r, early, counted := o.kind, o.entry, o.req, o.early, o.counted
 	if code != 0 {
 		r.outcome[o.topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
 	}
@@ -188,7 +163,7 @@ func (l *loop) finish(h uint64, code int) {
 	e.pending--
 	c := l.conns.get(r.slot, r.gen)
 	if c != nil && c.state == stateOpen {
-		if kind == opJoin {
+		if counted {
 			c.joins--
 		}
 		switch {
@@ -200,43 +175,4 @@ func (l *loop) finish(h uint64, code int) {
 	}
 	l.release(e)
 	l.settle(c, r)
-}
-
-// settle counts one part of a request as done, and replies after the last.
-func (l *loop) settle(c *conn, r *request) {
-	if r.need--; r.need > 0 || c == nil || c.state != stateOpen {
-		return
-	}
-	details := struct {
-		Topics   []string    `json:"topics"`
-		Active   int         `json:"active_subscriptions"`
-		Rejected []rejection `json:"rejected,omitempty"`
-	}{Topics: []string{}, Active: len(c.subs)}
-	for i, o := range r.outcome {
-		if o.Code == 0 {
-			details.Topics = append(details.Topics, r.topics[i])
-		} else {
-			details.Rejected = append(details.Rejected, o)
-		}
-	}
-	if len(details.Topics) == 0 {
-		first := details.Rejected[0]
-		l.sendError(c, r.id, protocol.Error{
-			Code: first.Code, Message: fmt.Sprintf("topics: %q: %s", first.Topic, first.Message),
-			Details: `{"rejected":` + jsonText(details.Rejected) + `}`,
-		})
-		return
-	}
-	var frame []byte
-	l.arena, frame = protocol.AppendStatus(l.arena, r.id, r.status, jsonText(details))
-	l.push(c, frame)
-}
-
-// jsonText encodes what cannot fail to be encoded.
-func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
 }

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"slices"
-	"strconv"
+	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/link"
@@ -13,10 +13,14 @@ import (
 // acknowledge. Clients get Error 503 from three quarters of it on.
 const upBound = 16 << 20
 
+// suspectEvery is how often a loop tells, at most, that a router is not where it should be.
+const suspectEvery = 500 * time.Millisecond
+
 // upstream is one router as a loop knows it: a link to each of its lanes.
 type upstream struct {
-	node cluster.Node
-	outs []*link.Out
+	node      cluster.Node
+	outs      []*link.Out
+	suspected time.Time // when the loop last told that it is not there
 }
 
 // ownerOf returns the router and the lane that own a topic; nil while there is none.
@@ -70,10 +74,20 @@ func (l *loop) reconnected() {
 	}
 }
 
-// refused takes the NATS server's word that nobody listens where a batch went.
-func (l *loop) refused(out int, slot uint64) {
-	if out < len(l.outs) && l.outs[out] != nil {
-		l.outs[out].Refused(slot)
+// refused takes the NATS server's word that nobody listens where a batch went. That its
+// router may be dead is known so before its silence tells.
+func (l *loop) refused(number, seq uint64) {
+	for _, u := range l.ups {
+		for _, o := range u.outs {
+			if !o.Refused(number, seq) {
+				continue
+			}
+			if l.now.Sub(u.suspected) >= suspectEvery {
+				u.suspected = l.now
+				l.gw.member.Suspect(u.node.Ref)
+			}
+			return
+		}
 	}
 }
 
@@ -85,13 +99,15 @@ func (l *loop) newUpstream(n cluster.Node) *upstream {
 			at = len(l.outs)
 			l.outs = append(l.outs, nil)
 		}
+		l.links++
 		l.outs[at] = link.NewOut(link.Config{
 			Header: wire.Header{
 				FromID: l.self.ID, FromInc: l.self.Inc, FromLane: uint16(l.index),
 				Lanes: uint8(len(l.gw.loops)), ToInc: n.Inc,
 			},
 			Subject: wire.Up(n.ID, lane),
-			Refuse:  wire.Refuse(l.self.ID, l.index) + "." + strconv.Itoa(at),
+			Refuse:  wire.Refuse(l.self.ID, l.index),
+			Number:  l.links,
 			Bound:   upBound,
 			Pool:    &l.pool,
 			Send: func(subject, refuse string, b []byte) error {

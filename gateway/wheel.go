@@ -6,6 +6,9 @@ const (
 	// tickLength is the grain of everything a loop does by time.
 	tickLength = 250 * time.Millisecond
 	wheelSlots = 512 // 128 s; what is further away comes round again
+	// lateTicks is by how many ticks at most one turn moves the wheel. A loop that was held up
+	// for longer has heard nobody, and must not take its own silence for its clients'.
+	lateTicks = 4
 )
 
 // wheel keeps each connection in the slot of the tick at which it is to be looked at.
@@ -17,6 +20,20 @@ type wheel struct {
 
 func ticks(d time.Duration) uint32 {
 	return uint32(max(1, (d+tickLength-1)/tickLength))
+}
+
+// tick moves the wheel to the time of this turn, and does what is due by time.
+func (l *loop) tick() {
+	to := uint32(l.now.Sub(l.start) / tickLength)
+	if late := to - l.wheel.now; late > lateTicks {
+		l.start = l.start.Add(time.Duration(late-lateTicks) * tickLength)
+		to = l.wheel.now + lateTicks
+	}
+	if to != l.wheel.now {
+		l.turnWheel(to)
+		l.tickLinks()
+		l.expireOps()
+	}
 }
 
 // schedule puts a connection where it is looked at in the given number of ticks.
@@ -91,16 +108,13 @@ func (l *loop) lookOpen(c *conn, now uint32) {
 		l.closeWith(c, closeTimeout, "no frame and no pong", endTimeout)
 		return
 	}
+	next := l.heartbeat
 	if quiet < l.heartbeat {
-		c.pinged = false
-	} else if !c.pinged {
-		c.pinged = true
+		next -= quiet
+	} else {
 		l.sendControl(c, opPing, nil)
 	}
-	next := l.clientTimeout - quiet
-	if !c.pinged {
-		next = min(next, l.heartbeat-quiet)
-	}
+	next = min(next, l.clientTimeout-quiet)
 	if left < int64(wheelSlots) {
 		next = min(next, ticks(time.Duration(left)*time.Second))
 	}

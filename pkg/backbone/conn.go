@@ -41,7 +41,7 @@ type ConnConfig struct {
 // Connect connects to NATS, trying for cfg.ConnectTimeout. The connection then
 // lives until it is closed: it reconnects without end, and while it is away a
 // publish fails with nats.ErrReconnectBufExceeded at once, because nothing is
-// buffered. Its error is one line that begins with NATS_URL and holds no
+// buffered. Its error is one line that begins with NATS_URL or NATS_CREDENTIALS and holds no
 // credentials; where ctx ended first, it wraps ctx.Err().
 func Connect(ctx context.Context, cfg ConnConfig) (*nats.Conn, error) {
 	deadline := time.Now().Add(cfg.ConnectTimeout)
@@ -51,7 +51,7 @@ func Connect(ctx context.Context, cfg ConnConfig) (*nats.Conn, error) {
 			cfg.Metrics.add(nc)
 			return nc, nil
 		}
-		if refused(err) || time.Until(deadline) <= reconnectWait {
+		if refused(err) || errors.As(err, new(credentialsError)) || time.Until(deadline) <= reconnectWait {
 			return nil, connectError(cfg, err)
 		}
 		select {
@@ -64,7 +64,7 @@ func Connect(ctx context.Context, cfg ConnConfig) (*nats.Conn, error) {
 
 // options are those of one attempt.
 func options(cfg ConnConfig) []nats.Option {
-	w := watch{log: cfg.Log.With(zap.String("connection", cfg.Name)), metrics: cfg.Metrics}
+	w := &watch{log: cfg.Log.With(zap.String("connection", cfg.Name)), metrics: cfg.Metrics}
 	options := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.Timeout(dialTimeout),
@@ -75,6 +75,7 @@ func options(cfg ConnConfig) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(pingsOut),
+		nats.ConnectHandler(w.connected),
 		nats.DisconnectErrHandler(w.disconnected),
 		nats.ReconnectHandler(w.reconnected),
 		nats.ErrorHandler(w.failed),
@@ -84,9 +85,38 @@ func options(cfg ConnConfig) []nats.Option {
 		options = append(options, nats.InProcessServer(cfg.Server))
 	}
 	if cfg.Credentials != "" {
-		options = append(options, nats.UserCredentials(cfg.Credentials))
+		options = append(options, userCredentials(cfg.Credentials))
 	}
 	return options
+}
+
+// credentialsError is what is wrong with the file of NATS_CREDENTIALS.
+type credentialsError struct{ error }
+
+// userCredentials is nats.UserCredentials with errors that can be told from NATS's own.
+func userCredentials(file string) nats.Option {
+	return func(o *nats.Options) error {
+		if err := nats.UserCredentials(file)(o); err != nil {
+			return err
+		}
+		readJWT, sign := o.UserJWT, o.SignatureCB
+		o.UserJWT = func() (string, error) {
+			token, err := readJWT()
+			return token, ofCredentials(err)
+		}
+		o.SignatureCB = func(nonce []byte) ([]byte, error) {
+			signature, err := sign(nonce)
+			return signature, ofCredentials(err)
+		}
+		return nil
+	}
+}
+
+func ofCredentials(err error) error {
+	if err == nil {
+		return nil
+	}
+	return credentialsError{err}
 }
 
 // refused reports whether a server answered and did not let the client in, so
@@ -109,6 +139,9 @@ func connectError(cfg ConnConfig, err error) error {
 	// An error about a URL repeats it, password and all.
 	if inURL := new(url.Error); errors.As(err, &inURL) {
 		err = inURL.Err
+	}
+	if bad := (credentialsError{}); errors.As(err, &bad) {
+		return fmt.Errorf("NATS_CREDENTIALS: %w", bad.error)
 	}
 	switch {
 	case refused(err):

@@ -25,19 +25,25 @@ var kindNames = [kinds]string{"disconnect", "slow_consumer", "permission", "auth
 type watch struct {
 	log     *zap.Logger
 	metrics *Metrics
-	seen    [kinds]uint64 // errors of each kind; owned by the callback goroutine
+
+	// Owned by the callback goroutine.
+	server string        // the name of the one that we are, or were last, connected to
+	seen   [kinds]uint64 // errors of each kind
 }
 
-func (w *watch) disconnected(nc *nats.Conn, err error) {
+func (w *watch) connected(nc *nats.Conn) { w.server = nc.ConnectedServerName() }
+
+func (w *watch) disconnected(_ *nats.Conn, err error) {
 	if err == nil {
 		return // we closed it
 	}
 	w.metrics.errors[kindDisconnect].Inc()
-	w.log.Warn("NATS connection lost", zap.String("server", nc.ConnectedServerName()), zap.Error(err))
+	w.log.Warn("NATS connection lost", zap.String("server", w.server), zap.Error(err))
 }
 
 func (w *watch) reconnected(nc *nats.Conn) {
-	w.log.Info("NATS connection restored", zap.String("server", nc.ConnectedServerName()))
+	w.connected(nc)
+	w.log.Info("NATS connection restored", zap.String("server", w.server))
 }
 
 // failed counts every error and logs the 1st, 2nd, 4th, 8th … of its kind: a

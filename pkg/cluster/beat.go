@@ -14,8 +14,8 @@ const (
 	maxBeatBytes = 256 << 10
 	maxNameBytes = 256
 	maxBeatLanes = 1 << 16
-	maxBeatDead  = 256  // refs one beat tells of
-	maxReadDead  = 4096 // refs one beat is believed
+	maxBeatRefs  = 256  // the dead one beat tells of, and the suspects
+	maxReadRefs  = 4096 // of either, that one beat is believed
 )
 
 // errBeat is wrapped by every error of decodeBeat.
@@ -25,31 +25,33 @@ var errBeat = errors.New("bad heartbeat")
 //
 //	{"v":1, "id":"00f3…16 hex digits", "inc":0, "role":"router", "name":"host-7", "lanes":4,
 //	 "state":"active", "version":"1.2.0", "hello":true, "gone":true,
-//	 "dead":[{"id":"…","inc":0}], "load":{"name":number}}
+//	 "dead":[{"id":"…","inc":0}], "suspects":[{"id":"…","inc":0}], "load":{"name":number}}
 //
 // Absent fields are zero, unknown ones are ignored: a field can be added without a new v,
 // as long as those who do not know it may ignore it.
 type Beat struct {
 	Node
-	Hello bool               // everyone is asked to beat at once
-	Gone  bool               // the last beat of this node: drop it now
-	Dead  []Ref              // incarnations declared dead that were heard nevertheless
-	Load  map[string]float64 // small numbers on how busy the node is, named by the role
+	Hello    bool               // everyone is asked to beat at once
+	Gone     bool               // the last beat of this node: drop it now
+	Dead     []Ref              // incarnations declared dead that were heard nevertheless
+	Suspects []Ref              // not dead yet, but NATS finds nobody there: they die sooner
+	Load     map[string]float64 // small numbers on how busy the node is, named by the role
 }
 
 type wireBeat struct {
-	V       int                `json:"v"`
-	ID      wireID             `json:"id"`
-	Inc     uint32             `json:"inc"`
-	Role    Role               `json:"role"`
-	Name    string             `json:"name,omitempty"`
-	Lanes   int                `json:"lanes,omitempty"`
-	State   State              `json:"state"`
-	Version string             `json:"version,omitempty"`
-	Hello   bool               `json:"hello,omitempty"`
-	Gone    bool               `json:"gone,omitempty"`
-	Dead    []wireRef          `json:"dead,omitempty"`
-	Load    map[string]float64 `json:"load,omitempty"`
+	V        int                `json:"v"`
+	ID       wireID             `json:"id"`
+	Inc      uint32             `json:"inc"`
+	Role     Role               `json:"role"`
+	Name     string             `json:"name,omitempty"`
+	Lanes    int                `json:"lanes,omitempty"`
+	State    State              `json:"state"`
+	Version  string             `json:"version,omitempty"`
+	Hello    bool               `json:"hello,omitempty"`
+	Gone     bool               `json:"gone,omitempty"`
+	Dead     []wireRef          `json:"dead,omitempty"`
+	Suspects []wireRef          `json:"suspects,omitempty"`
+	Load     map[string]float64 `json:"load,omitempty"`
 }
 
 type wireRef struct {
@@ -76,9 +78,7 @@ func (b Beat) encode() ([]byte, error) {
 	w := wireBeat{
 		V: beatVersion, ID: wireID(b.ID), Inc: b.Inc, Role: b.Role, Name: b.Name, Lanes: b.Lanes,
 		State: b.State, Version: b.Version, Hello: b.Hello, Gone: b.Gone, Load: b.Load,
-	}
-	for _, r := range b.Dead {
-		w.Dead = append(w.Dead, wireRef{wireID(r.ID), r.Inc})
+		Dead: toWire(b.Dead), Suspects: toWire(b.Suspects),
 	}
 	data, err := json.Marshal(w)
 	if err != nil {
@@ -106,11 +106,23 @@ func decodeBeat(data []byte) (Beat, error) {
 			State: w.State, Version: w.Version,
 		},
 		Hello: w.Hello, Gone: w.Gone, Load: w.Load,
-	}
-	for _, r := range w.Dead {
-		b.Dead = append(b.Dead, Ref{uint64(r.ID), r.Inc})
+		Dead: fromWire(w.Dead), Suspects: fromWire(w.Suspects),
 	}
 	return b, nil
+}
+
+func toWire(refs []Ref) (list []wireRef) {
+	for _, r := range refs {
+		list = append(list, wireRef{wireID(r.ID), r.Inc})
+	}
+	return list
+}
+
+func fromWire(list []wireRef) (refs []Ref) {
+	for _, r := range list {
+		refs = append(refs, Ref{uint64(r.ID), r.Inc})
+	}
+	return refs
 }
 
 func (w *wireBeat) check() error {
@@ -127,8 +139,8 @@ func (w *wireBeat) check() error {
 		return fmt.Errorf("%d lanes", w.Lanes)
 	case len(w.Name) > maxNameBytes || len(w.Version) > maxNameBytes:
 		return errors.New("name or version too long")
-	case len(w.Dead) > maxReadDead:
-		return fmt.Errorf("%d dead", len(w.Dead))
+	case len(w.Dead) > maxReadRefs || len(w.Suspects) > maxReadRefs:
+		return fmt.Errorf("%d dead, %d suspects", len(w.Dead), len(w.Suspects))
 	}
 	for _, r := range w.Dead {
 		if r.Inc == math.MaxUint32 {

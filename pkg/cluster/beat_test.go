@@ -17,8 +17,9 @@ func TestBeatRoundTrip(t *testing.T) {
 				Lanes: 4, State: Leaving, Version: "1.2.0",
 			},
 			Hello: true, Gone: true,
-			Dead: []Ref{{2, 0}, {3, 9}},
-			Load: map[string]float64{"connections": 120000, "cpu": 0.5},
+			Dead:     []Ref{{2, 0}, {3, 9}},
+			Suspects: []Ref{{4, 0}, {5, 2}},
+			Load:     map[string]float64{"connections": 120000, "cpu": 0.5},
 		},
 	} {
 		data, err := b.encode()
@@ -48,6 +49,7 @@ func TestDecodeBeat(t *testing.T) {
 		{"negative inc", `{` + id + `"inc":-1,"role":"router","state":"active"}`, "cannot unmarshal"},
 		{"last inc", `{` + id + `"inc":4294967295,"role":"router","state":"active"}`, "incarnation"},
 		{"last dead inc", `{` + id + `"role":"router","state":"active","dead":[{"id":"00000000000000a2","inc":4294967295}]}`, "incarnation"},
+		{"too many suspects", `{` + id + `"role":"router","state":"active","suspects":[` + strings.Repeat(`{},`, maxReadRefs) + `{}]}`, "suspects"},
 		{"too many lanes", `{` + id + `"role":"router","state":"active","lanes":65537}`, "lanes"},
 		{"long name", `{` + id + `"role":"router","state":"active","name":"` + strings.Repeat("n", 257) + `"}`, "too long"},
 		{"too big", `{` + id + `"role":"router","state":"active"}` + strings.Repeat(" ", maxBeatBytes), "bytes"},
@@ -66,7 +68,7 @@ func TestDecodeBeat(t *testing.T) {
 // not confuse Members.
 func FuzzDecodeBeat(f *testing.F) {
 	f.Add([]byte(`{"v":1,"id":"00000000000000a1","inc":3,"role":"router","name":"h","lanes":4,"state":"active","hello":true}`))
-	f.Add([]byte(`{"v":1,"id":"00000000000000a1","role":"gateway","state":"leaving","gone":true,"dead":[{"id":"0000000000000001","inc":0}],"load":{"x":1e300}}`))
+	f.Add([]byte(`{"v":1,"id":"00000000000000a1","role":"gateway","state":"leaving","gone":true,"dead":[{"id":"0000000000000001","inc":0}],"suspects":[{"id":"0000000000000001","inc":0}],"load":{"x":1e300}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := decodeBeat(data)
 		if err != nil {
@@ -83,7 +85,7 @@ func FuzzDecodeBeat(f *testing.F) {
 		if !reflect.DeepEqual(normal(b), normal(c)) {
 			t.Fatalf("%+v became %+v", b, c)
 		}
-		m := newMembers(Node{Ref: Ref{ID: 1}, Role: RoleRouter}, second, 3*second)
+		m := newMembers(Node{Ref: Ref{ID: 1}, Role: RoleRouter}, second, 3*second, second)
 		m.Tick(start)
 		e := m.Beat(start, b)
 		if e.Views != nil && e.Views.Of(b.Role).Version == 0 && b.State == Active {

@@ -24,6 +24,12 @@ type Config struct {
 	// less than that. All nodes of a cluster should agree on it.
 	DeadAfter time.Duration
 
+	// SuspectAfter is the silence after which a node is dead that somebody suspects
+	// (Member.Suspect): 1s if zero, or a BeatInterval where that is longer, and not less
+	// than one. It has to leave a node whose NATS server died the time to reconnect and say
+	// hello. All nodes of a cluster should agree on it.
+	SuspectAfter time.Duration
+
 	// OnChange is called with the new views when one of them differs from before. May be nil.
 	OnChange func(*Views)
 
@@ -48,6 +54,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DeadAfter == 0 {
 		c.DeadAfter = 3 * c.BeatInterval
 	}
+	if c.SuspectAfter == 0 {
+		c.SuspectAfter = max(time.Second, c.BeatInterval)
+	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()
 	}
@@ -58,6 +67,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("beat interval %s is shorter than 10ms", c.BeatInterval)
 	case c.DeadAfter < 3*c.BeatInterval:
 		return c, fmt.Errorf("dead after %s is less than 3 beat intervals of %s", c.DeadAfter, c.BeatInterval)
+	case c.SuspectAfter < c.BeatInterval:
+		return c, fmt.Errorf("suspect after %s is less than a beat interval of %s", c.SuspectAfter, c.BeatInterval)
 	case n.ID == 0:
 		return c, errors.New("node without ID")
 	case !n.Role.Valid():

@@ -4,13 +4,18 @@ import "time"
 
 // This file is Members' judgement of who is dead, ourselves included.
 
-// reap declares dead whoever has been silent for DeadAfter.
+// reap declares dead whoever has been silent for DeadAfter, or was suspected for SuspectAfter.
 func (m *Members) reap(now time.Time) {
 	for _, p := range m.peers {
-		if now.Sub(p.heard) >= m.deadAfter {
-			m.tombs.bury(p.Ref, now)
-			m.drop(p, Died)
+		why := Died
+		if now.Sub(p.heard) < m.deadAfter {
+			if !m.overdue(p, now) {
+				continue
+			}
+			why = DiedSuspected
 		}
+		m.tombs.bury(p.Ref, now)
+		m.drop(p, why)
 	}
 }
 
@@ -67,6 +72,9 @@ func (m *Members) excuse(now time.Time, d time.Duration) {
 	}
 	for _, p := range m.peers {
 		p.heard = later(p.heard)
+		if !p.suspected.IsZero() {
+			p.suspected = later(p.suspected)
+		}
 	}
 	if !m.lastEcho.IsZero() {
 		m.lastEcho = later(m.lastEcho)

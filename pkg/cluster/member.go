@@ -29,6 +29,7 @@ type Member struct {
 	self    atomic.Pointer[Node]  // written by Run
 	want    atomic.Uint32         // the State to be in
 	wanted  chan struct{}         // cap 1: want has grown
+	reports *reports              // of Suspect
 	dropped atomic.Uint64         // beats that found the queue full, as bus last told
 
 	// Owned by Run.
@@ -51,13 +52,14 @@ func newMember(b bus, cfg Config) (*Member, error) {
 	m := &Member{
 		cfg: cfg, bus: b,
 		ready: make(chan struct{}), wanted: make(chan struct{}, 1),
-		members: newMembers(cfg.Self, cfg.BeatInterval, cfg.DeadAfter),
+		reports: newReports(cfg.BeatInterval / 2),
+		members: newMembers(cfg.Self, cfg.BeatInterval, cfg.DeadAfter, cfg.SuspectAfter),
 	}
 	dropped := func() float64 { return float64(m.dropped.Load()) }
 	if m.metrics, err = newMetrics(cfg.Registerer, cfg.Self.Role, dropped); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	m.views.Store(emptyViews())
+	m.views.Store(m.members.views)
 	m.self.Store(&cfg.Self)
 	return m, nil
 }
@@ -96,6 +98,19 @@ func (m *Member) become(s State) {
 	}
 }
 
+// Suspect says that the NATS server found nobody where a node of the views should listen. If
+// that is not heard within SuspectAfter, it is dead. Returns at once, and costs next to
+// nothing where the node is gone or was reported a moment ago.
+func (m *Member) Suspect(ref Ref) {
+	v := m.Views()
+	for _, r := range Roles {
+		if n, ok := v.Of(r).Find(ref.ID); ok && n.Ref == ref {
+			m.reports.add(ref, time.Now())
+			return
+		}
+	}
+}
+
 // Run takes part in the cluster until ctx is done, then says that this node is gone and
 // returns nil. It returns an error when the connection is closed for good, or cannot be
 // subscribed on. It can be called once.
@@ -128,6 +143,8 @@ func (m *Member) Run(ctx context.Context) error {
 			m.receive(msg.Data)
 		case <-m.wanted:
 			m.advance()
+		case <-m.reports.come:
+			m.apply(m.members.Suspect(time.Now(), m.reports.take(time.Now())))
 		case <-tick.C:
 			if err := m.checkLink(); err != nil {
 				return fmt.Errorf("cluster: %w", err)
@@ -167,12 +184,12 @@ func (m *Member) checkLink() error {
 		return err
 	}
 	if m.up && (!up || returns != m.returns) {
-		m.cfg.Log.Warn("NATS link lost: silence is no evidence of death until it is back")
+		m.cfg.Log.Debug("NATS link lost: silence is no evidence of death until it is back")
 		m.apply(m.members.LinkDown(time.Now()))
 		m.up = false
 	}
 	if !m.up && up {
-		m.cfg.Log.Info("NATS link is up")
+		m.cfg.Log.Debug("NATS link is up")
 		m.apply(m.members.LinkUp(time.Now()))
 	}
 	m.up, m.returns = up, returns
@@ -185,14 +202,18 @@ func (m *Member) apply(e Effects) {
 		m.self.Store(&self)
 	}
 	for _, c := range e.Changes {
-		if c.Why == Died {
+		if c.Why == Died || c.Why == DiedSuspected {
 			m.metrics.died.WithLabelValues(string(c.Node.Role)).Inc()
 		}
+	}
+	for _, n := range e.Suspected {
+		m.metrics.suspects.WithLabelValues(string(n.Role)).Inc()
+		m.cfg.Log.Debug("node suspected", zap.Stringer("suspect", n.Ref), zap.String("role", string(n.Role)))
 	}
 	if e.Views != nil {
 		old := m.views.Swap(e.Views)
 		m.metrics.view(old, e.Views)
-		logViews(m.cfg.Log, old, e.Views, e.Changes)
+		m.logViews(old, e.Views, e.Changes)
 	}
 	if e.Deposed {
 		m.deposed()

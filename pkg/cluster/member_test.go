@@ -317,7 +317,7 @@ func TestMemberLoad(t *testing.T) {
 func TestConfig(t *testing.T) {
 	good := Config{Self: Node{Ref: Ref{ID: 1}, Role: RoleRouter, Name: "host", State: Leaving}}
 	c, err := good.withDefaults()
-	if err != nil || c.BeatInterval != time.Second || c.DeadAfter != 3*time.Second || c.Log == nil || c.Self.State != Joining {
+	if err != nil || c.BeatInterval != time.Second || c.DeadAfter != 3*time.Second || c.SuspectAfter != time.Second || c.Log == nil || c.Self.State != Joining {
 		t.Errorf("defaults: %+v, %v", c, err)
 	}
 	for name, spoil := range map[string]func(*Config){
@@ -328,6 +328,7 @@ func TestConfig(t *testing.T) {
 		"negative lanes": func(c *Config) { c.Self.Lanes = -1 },
 		"short interval": func(c *Config) { c.BeatInterval = time.Millisecond },
 		"short dead":     func(c *Config) { c.DeadAfter = 2 * time.Second },
+		"short suspect":  func(c *Config) { c.SuspectAfter = 999 * time.Millisecond },
 	} {
 		c := good
 		spoil(&c)

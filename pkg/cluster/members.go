@@ -8,8 +8,9 @@ import "time"
 // back.
 type Members struct {
 	// Static.
-	interval  time.Duration // between our beats
-	deadAfter time.Duration
+	interval     time.Duration // between our beats
+	deadAfter    time.Duration
+	suspectAfter time.Duration
 
 	self  Node
 	peers map[uint64]*peer
@@ -22,28 +23,32 @@ type Members struct {
 	linkDown  time.Time // since when; zero while it is up
 	lastEcho  time.Time // when one of our own beats came back; zero before the first
 
-	look  look
-	owes  bool // somebody waits for a beat of ours
-	say   bool // we have something to say at once
-	ask   bool // ... and it is a hello
-	dirty bool // the views may have to change
+	look    look
+	owes    bool // somebody waits for a beat of ours
+	say     bool // we have something to say at once
+	ask     bool // ... and it is a hello
+	doubted bool // somebody may suspect us: the beat after this one is due early
+	dirty   bool // the views may have to change
 
 	out Effects // of the input being handled
 }
 
 type peer struct {
 	Node
-	heard time.Time // silence counts from here
+	heard     time.Time // silence counts from here
+	suspected time.Time // since when, in this silence; zero: it is not
+	accused   bool      // by us: our beats tell it
 }
 
 // Effects is what the caller of a method of Members has to do, in this order. Zero fields
 // ask for nothing.
 type Effects struct {
-	Deposed bool     // we go on under a new incarnation: see Self
-	Views   *Views   // the new views
-	Changes []Change // what led to them; without Views, of nodes that were in none
-	Ready   bool     // the first look around is over
-	Beat    *Beat    // to be published now
+	Deposed   bool     // we go on under a new incarnation: see Self
+	Views     *Views   // the new views
+	Changes   []Change // what led to them; without Views, of nodes that were in none
+	Suspected []Node   // came under suspicion
+	Ready     bool     // the first look around is over
+	Beat      *Beat    // to be published now
 }
 
 // Change is one node's coming, going or becoming different.
@@ -57,16 +62,17 @@ type Why uint8
 
 // The reasons.
 const (
-	Joined       Why = iota // became Active
-	Left                    // became Leaving, or gone on its own word
-	Died                    // not heard for DeadAfter
-	Reincarnated            // had been declared dead by somebody, and goes on
-	Changed                 // describes itself differently
+	Joined        Why = iota // became Active
+	Left                     // became Leaving, or gone on its own word
+	Died                     // not heard for DeadAfter
+	DiedSuspected            // suspected, and not heard for SuspectAfter
+	Reincarnated             // had been declared dead by somebody, and goes on
+	Changed                  // describes itself differently
 )
 
-func newMembers(self Node, interval, deadAfter time.Duration) *Members {
+func newMembers(self Node, interval, deadAfter, suspectAfter time.Duration) *Members {
 	return &Members{
-		interval: interval, deadAfter: deadAfter,
+		interval: interval, deadAfter: deadAfter, suspectAfter: suspectAfter,
 		self: self, peers: map[uint64]*peer{}, tombs: tombs{}, views: emptyViews(),
 	}
 }
@@ -99,9 +105,13 @@ func (m *Members) Tick(now time.Time) Effects {
 	if m.linkDown.IsZero() {
 		m.lookAround(now)
 	}
+	due := m.interval
+	if m.doubted {
+		due /= 2
+	}
 	// Half a tick early rather than most of one late.
-	if now.Sub(m.lastBeat) >= m.interval-m.tickEvery()/2 {
-		m.say = true
+	if now.Sub(m.lastBeat) >= due-m.tickEvery()/2 {
+		m.say, m.doubted = true, false
 	}
 	return m.finish(now)
 }
@@ -148,7 +158,8 @@ func (m *Members) LinkDown(now time.Time) Effects {
 	return m.finish(now)
 }
 
-// LinkUp ends what LinkDown began: everyone gets a fresh DeadAfter, and is asked to beat.
+// LinkUp ends what LinkDown began: everyone gets a fresh DeadAfter, whoever was suspected
+// too, and is asked to beat.
 func (m *Members) LinkUp(now time.Time) Effects {
 	if m.linkDown.IsZero() {
 		return Effects{}
@@ -156,8 +167,12 @@ func (m *Members) LinkUp(now time.Time) Effects {
 	away := now.Sub(m.linkDown)
 	m.linkDown = time.Time{}
 	m.excuse(now, away+m.deadAfter)
+	for _, p := range m.peers {
+		p.acquit()
+	}
 	m.away(away)
 	m.hello()
+	m.doubted = true
 	m.look.begin(now)
 	return m.finish(now)
 }
@@ -197,7 +212,9 @@ func (m *Members) hear(now time.Time, b Beat) {
 		}
 	}
 	p.heard = now
+	p.acquit()
 	m.owes = m.owes || b.Hello
+	m.accusations(now, b.Suspects)
 }
 
 // note records a change for the end of the input being handled.
@@ -229,7 +246,7 @@ func (m *Members) finish(now time.Time) Effects {
 			m.lastExtra = now
 		}
 		m.lastBeat = now
-		m.out.Beat = &Beat{Node: m.self, Hello: m.ask, Dead: m.tombs.told(now)}
+		m.out.Beat = &Beat{Node: m.self, Hello: m.ask, Dead: m.tombs.told(now), Suspects: m.accused()}
 		m.say, m.ask, m.owes = false, false, false
 	}
 	out := m.out

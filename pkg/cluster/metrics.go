@@ -14,6 +14,7 @@ type metrics struct {
 	nodes    *prometheus.GaugeVec   // view, state
 	changes  *prometheus.CounterVec // view
 	died     *prometheus.CounterVec // view
+	suspects *prometheus.CounterVec // view
 	received prometheus.Counter
 	invalid  prometheus.Counter
 	sent     prometheus.Counter
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, self Role, dropped func() float64) (*
 		nodes:    f.GaugeVec(metric.ViewNodes, "view", "state"),
 		changes:  f.CounterVec(metric.ViewChanges, "view"),
 		died:     f.CounterVec(metric.NodesDied, "view"),
+		suspects: f.CounterVec(metric.Suspicions, "view"),
 		received: f.Counter(metric.BeatsReceived),
 		invalid:  f.Counter(metric.BeatsInvalid),
 		sent:     f.Counter(metric.BeatsSent),
@@ -43,6 +45,7 @@ func newMetrics(reg prometheus.Registerer, self Role, dropped func() float64) (*
 		m.nodes.WithLabelValues(string(r), Leaving.String())
 		m.changes.WithLabelValues(string(r))
 		m.died.WithLabelValues(string(r))
+		m.suspects.WithLabelValues(string(r))
 	}
 	if err := f.Err(); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

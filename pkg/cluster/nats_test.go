@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 const (
@@ -35,7 +38,7 @@ type natsMember struct {
 	nc *nats.Conn
 }
 
-func startMember(t *testing.T, url string, id uint64, role Role) *natsMember {
+func startMember(t *testing.T, url string, id uint64, role Role, tune ...func(*Config)) *natsMember {
 	t.Helper()
 	nc, err := nats.Connect(url, nats.ReconnectWait(50*time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
@@ -45,6 +48,9 @@ func startMember(t *testing.T, url string, id uint64, role Role) *natsMember {
 	r := &running{}
 	cfg := r.config(id, role)
 	cfg.BeatInterval, cfg.DeadAfter = testInterval, testDeadAfter
+	for _, tune := range tune {
+		tune(&cfg)
+	}
 	if r.Member, err = New(nc, cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +141,53 @@ func TestMembersOnNATS(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// With the intervals of production: what the NATS server says of a dead node makes it dead
+// to all within 1.5 s, and what it says while everyone reconnects makes nobody.
+func TestSuspicionOnNATS(t *testing.T) {
+	s := startNATS(t, -1)
+	url := s.ClientURL()
+	defaults := func(c *Config) { c.BeatInterval, c.DeadAfter = 0, 0 }
+	members := []*natsMember{startMember(t, url, 1, RoleGateway, defaults)}
+	for id := range uint64(3) {
+		members = append(members, startMember(t, url, id+2, RoleRouter, defaults))
+	}
+	eventually(t, members, 2*time.Second, Ref{2, 0}, Ref{3, 0}, Ref{4, 0})
+	gateway, killed := members[0], members[3]
+	inbox := wire.Up(4, 0)
+	if _, err := killed.nc.SubscribeSync(inbox); err != nil {
+		t.Fatal(err)
+	}
+
+	killed.nc.Close()
+	<-killed.done
+	members = members[:3]
+	began := time.Now()
+	if _, err := gateway.nc.Request(inbox, nil, time.Second); !errors.Is(err, nats.ErrNoResponders) {
+		t.Fatalf("a batch to the dead: %v, want no responders", err)
+	}
+	gateway.Suspect(Ref{4, 0})
+	eventually(t, members, 1500*time.Millisecond-time.Since(began), Ref{2, 0}, Ref{3, 0})
+	t.Logf("death seen after %s", time.Since(began))
+
+	port := s.Addr().(*net.TCPAddr).Port
+	s.Shutdown()
+	s.WaitForShutdown()
+	startNATS(t, port)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, m := range members {
+			for _, r := range m.Views().Routers.Active {
+				m.Suspect(r.Ref)
+			}
+		}
+	}
+	for _, m := range members {
+		if n := deaths(m); n != 1 || m.Self().Inc != 0 {
+			t.Errorf("member %d declared %v dead, and is %s now", m.Self().ID, n, m.Self().Ref)
+		}
+	}
+	eventually(t, members, 0, Ref{2, 0}, Ref{3, 0})
 }
 
 func deaths(m *natsMember) (n float64) {

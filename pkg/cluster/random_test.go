@@ -9,8 +9,10 @@ import (
 )
 
 // TestRandomClusters lets nodes come, go, crash, pause and lose their links, on a network
-// that loses, delays and reorders beats; then gives them quiet, after which every node's
-// views must be the truth.
+// that loses, delays and reorders beats, and lets them suspect each other, rightly or not;
+// then gives them quiet, after which every node's views must be the truth, and no suspicion
+// costs a life. At last one crashes and is suspected, which all must have noticed in little
+// more than SuspectAfter.
 func TestRandomClusters(t *testing.T) {
 	seeds := 300
 	if testing.Short() {
@@ -22,9 +24,16 @@ func TestRandomClusters(t *testing.T) {
 			w.join()
 		}
 		w.run(60*second, true)
-		w.run(20*second, false)
+		w.run(10*second, false)
+		w.settled = true
+		w.run(10*second, false)
 		if err := w.check(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
+		}
+		w.crash()
+		w.run(1600*time.Millisecond, false)
+		if err := w.check(); err != nil {
+			t.Fatalf("seed %d, a crash: %v", seed, err)
 		}
 	}
 }
@@ -37,7 +46,9 @@ type world struct {
 	events eventHeap
 	seq    int
 	nextID uint64
-	wild   bool
+
+	wild    bool
+	settled bool // nobody dies who is not dead
 }
 
 type simNode struct {
@@ -75,7 +86,11 @@ func (h *eventHeap) Pop() any {
 	return e
 }
 
-func newWorld(seed uint64) *world { return &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start} }
+func newWorld(seed uint64) *world {
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start}
+	w.after(second, w.suspect)
+	return w
+}
 
 func (w *world) after(d time.Duration, do func()) {
 	w.seq++
@@ -104,7 +119,7 @@ func (w *world) run(d time.Duration, wild bool) {
 func (w *world) join() {
 	w.nextID++
 	role := Roles[w.rnd.IntN(len(Roles))]
-	n := &simNode{m: newMembers(Node{Ref: Ref{ID: w.nextID}, Role: role, Lanes: 2}, second, 3*second), up: true}
+	n := &simNode{m: newMembers(Node{Ref: Ref{ID: w.nextID}, Role: role, Lanes: 2}, second, 3*second, second), up: true}
 	n.views = emptyViews()
 	w.nodes = append(w.nodes, n)
 	w.after(w.between(0, second), func() { w.tick(n) })
@@ -141,6 +156,11 @@ func (w *world) apply(n *simNode, e Effects) {
 		panic("incarnation changed without Deposed, or the reverse")
 	}
 	n.inc = n.m.Self().Inc
+	for _, c := range e.Changes {
+		if w.settled && (c.Why == Died || c.Why == DiedSuspected) && !w.find(c.Node.ID).dead {
+			panic(fmt.Sprintf("%v %s, and is alive", c.Node.Ref, c.Why))
+		}
+	}
 	if e.Views != nil {
 		if *e.Views == *n.views {
 			panic("views told though nothing changed")
@@ -206,6 +226,34 @@ func (w *world) fault() {
 		w.after(w.between(0, 8*second), func() { n.up = true })
 	}
 }
+
+// suspect lets some node find nobody where some other should be.
+func (w *world) suspect() {
+	w.after(w.between(0, second), w.suspect)
+	by, of := w.nodes[w.rnd.IntN(len(w.nodes))], w.nodes[w.rnd.IntN(len(w.nodes))]
+	w.accuse(by, of)
+}
+
+func (w *world) accuse(by, of *simNode) {
+	w.handle(by, func() Effects { return by.m.Suspect(w.now, []Ref{of.m.Self().Ref}) })
+}
+
+// crash ends one of several, as another soon notices.
+func (w *world) crash() {
+	var alive []*simNode
+	for _, n := range w.nodes {
+		if !n.dead {
+			alive = append(alive, n)
+		}
+	}
+	if len(alive) < 2 {
+		return
+	}
+	alive[0].dead = true
+	w.after(10*time.Millisecond, func() { w.accuse(alive[1], alive[0]) })
+}
+
+func (w *world) find(id uint64) *simNode { return w.nodes[id-1] }
 
 // check compares everyone's views with the truth.
 func (w *world) check() error {

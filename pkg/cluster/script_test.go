@@ -19,12 +19,13 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // TestScripts runs testdata/*.txt against Members. A script is blocks of commands, the line
 // ----, and the effects they are to have, each after the time it comes at. One second
-// between beats, dead after three. Commands, with refs like 2/0:
+// between beats, dead after three, suspects after one. Commands, with refs like 2/0:
 //
 //	node REF ROLE         begins anew: this node
 //	tick D [with REF...]  D passes, tick by tick; the routers named beat each second
 //	pause D               D passes while this process is stopped
-//	hear REF ROLE STATE [hello] [gone] [dead=REF]
+//	hear REF ROLE STATE [hello] [gone] [dead=REF] [suspects=REF]
+//	suspect REF...        our own side found nobody there
 //	echo on|off           whether our own beats come back to us
 //	down | up             the NATS link
 //	activate | leave
@@ -85,13 +86,19 @@ func (s *script) run(line string) {
 	switch f[0] {
 	case "node":
 		*s = script{t: s.t, now: start, out: s.out}
-		s.m = newMembers(Node{Ref: s.ref(f[1]), Role: Role(f[2]), Lanes: 1}, second, 3*second)
+		s.m = newMembers(Node{Ref: s.ref(f[1]), Role: Role(f[2]), Lanes: 1}, second, 3*second, second)
 	case "tick":
 		s.tick(s.duration(f[1]), f[2:])
 	case "pause":
 		s.now = s.now.Add(s.duration(f[1]))
 	case "hear":
 		s.apply(s.m.Beat(s.now, s.beat(f[1:])))
+	case "suspect":
+		var refs []Ref
+		for _, word := range f[1:] {
+			refs = append(refs, s.ref(word))
+		}
+		s.apply(s.m.Suspect(s.now, refs))
 	case "echo":
 		s.echo = f[1] == "on"
 	case "down":
@@ -140,6 +147,9 @@ func (s *script) apply(e Effects) {
 			}
 		}
 	}
+	for _, n := range e.Suspected {
+		s.print("suspected: %s", short(n.Ref))
+	}
 	if e.Ready {
 		s.print("ready")
 	}
@@ -152,6 +162,9 @@ func (s *script) apply(e Effects) {
 	}
 	for _, r := range e.Beat.Dead {
 		words = append(words, "dead="+short(r))
+	}
+	for _, r := range e.Beat.Suspects {
+		words = append(words, "suspects="+short(r))
 	}
 	said := strings.Join(words, " ")
 	if said == s.said && !e.Beat.Hello {
@@ -180,6 +193,8 @@ func (s *script) beat(f []string) Beat {
 			b.Hello = true
 		case word == "gone":
 			b.Gone = true
+		case strings.HasPrefix(word, "suspects="):
+			b.Suspects = append(b.Suspects, s.ref(strings.TrimPrefix(word, "suspects=")))
 		default:
 			b.Dead = append(b.Dead, s.ref(strings.TrimPrefix(word, "dead=")))
 		}

@@ -43,7 +43,7 @@ func (t tombs) haunted(r Ref, now time.Time) (dead, fresh bool) {
 	return true, fresh
 }
 
-// told gives the dead our beats have to carry, at most maxBeatDead: the last heard first.
+// told gives the dead our beats have to carry, at most maxBeatRefs: the last heard first.
 func (t tombs) told(now time.Time) []Ref {
 	var refs []Ref
 	for id, tomb := range t {
@@ -60,7 +60,7 @@ func (t tombs) told(now time.Time) []Ref {
 		}
 		return 1
 	})
-	return refs[:min(len(refs), maxBeatDead)]
+	return refs[:min(len(refs), maxBeatRefs)]
 }
 
 func (t tombs) expire(now time.Time) {

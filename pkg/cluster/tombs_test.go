@@ -16,14 +16,14 @@ func TestTombsAreBounded(t *testing.T) {
 		t.Errorf("%d tombs; the first to stay is there: %v, the last to go: %v",
 			len(tombs), tombs[11] != nil, tombs[10] != nil)
 	}
-	for id := range uint64(maxBeatDead + 5) {
+	for id := range uint64(maxBeatRefs + 5) {
 		now = now.Add(1)
 		if dead, fresh := tombs.haunted(Ref{ID: id + 100}, now); !dead || !fresh {
 			t.Fatalf("node %d: dead %v, fresh %v", id+100, dead, fresh)
 		}
 	}
 	told := tombs.told(now)
-	if len(told) != maxBeatDead || slices.Contains(told, Ref{ID: 100}) || told[0].ID != maxBeatDead+104 {
+	if len(told) != maxBeatRefs || slices.Contains(told, Ref{ID: 100}) || told[0].ID != maxBeatRefs+104 {
 		t.Errorf("%d told, from %v to %v", len(told), told[0], told[len(told)-1])
 	}
 }

@@ -7,20 +7,23 @@ import (
 )
 
 // AckDelay is how long a receiver may leave a batch unacknowledged; it acknowledges
-// sooner where it sends to that node anyhow, and after AckBytes.
+// sooner where it sends to that node anyhow, and after AckBytes or AckBatches: the sender
+// has to stop when too much is unacknowledged.
 const (
-	AckDelay = 25 * time.Millisecond
-	AckBytes = 256 << 10
+	AckDelay   = 25 * time.Millisecond
+	AckBytes   = windowBytes / 16
+	AckBatches = windowBatches / 8
 )
 
 // In is the receiving half of a link. Its zero value has received nothing. It is
 // owned by one goroutine.
 type In struct {
-	last  uint64 // last sequence number taken
-	bytes int    // taken since the last acknowledgement
-	due   bool   // an acknowledgement is owed
-	again bool   // and it asks for a repeat
-	gapAt uint64 // the gap that was asked for
+	last    uint64 // last sequence number taken
+	bytes   int    // taken since the last acknowledgement
+	batches int    // likewise
+	due     bool   // an acknowledgement is owed
+	again   bool   // and it asks for a repeat
+	beyond  uint64 // the last one seen behind a gap that was asked for; 0: there is none
 
 	lost uint64
 }
@@ -31,19 +34,24 @@ func (in *In) Take(h wire.Header, size int) bool {
 	if h.Base > in.last+1 {
 		// The sender no longer has what is missing.
 		in.lost += h.Base - in.last - 1
-		in.last = h.Base - 1
+		in.last, in.beyond = h.Base-1, 0
 	}
 	switch {
 	case h.Seq == in.last+1:
-		in.last = h.Seq
+		in.last, in.beyond = h.Seq, 0
 		in.bytes += size
-		in.due, in.gapAt = true, 0
+		in.batches++
+		in.due = true
 		return true
 	case h.Seq <= in.last:
 		in.due = true // a repeat: our acknowledgement was lost
-	case in.gapAt != in.last+1:
-		in.gapAt = in.last + 1 // ask once; a silence brings the next attempt
-		in.due, in.again = true, true
+	default:
+		// Ask once for each gap, and again when the sender repeats itself behind it: then
+		// what it sent for the asking, or the asking, was lost.
+		if in.beyond == 0 || h.Seq <= in.beyond {
+			in.due, in.again = true, true
+		}
+		in.beyond = h.Seq
 	}
 	return false
 }
@@ -51,13 +59,13 @@ func (in *In) Take(h wire.Header, size int) bool {
 // Due reports whether an acknowledgement is owed, and whether it should not wait for
 // AckDelay.
 func (in *In) Due() (owed, now bool) {
-	return in.due, in.again || in.bytes >= AckBytes
+	return in.due, in.again || in.bytes >= AckBytes || in.batches >= AckBatches
 }
 
 // Ack returns the acknowledgement and takes it as sent.
 func (in *In) Ack() (seq uint64, again bool) {
 	seq, again = in.last, in.again
-	in.due, in.again, in.bytes = false, false, 0
+	in.due, in.again, in.bytes, in.batches = false, false, 0, 0
 	return seq, again
 }
 

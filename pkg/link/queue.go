@@ -6,8 +6,8 @@ import "github.com/realtime-cluster/realtime/pkg/wire"
 type batch struct {
 	seq     uint64
 	buf     []byte
-	refused bool // the server said of the last sending that nobody listens
-	maybe   bool // an earlier sending was not refused: it may have arrived
+	sent    uint32 // how many times
+	refused uint32 // how many of these the server answered with "no responders"
 }
 
 // queue is a ring of batches that keeps its memory.

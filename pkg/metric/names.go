@@ -6,6 +6,7 @@ var (
 	ViewNodes     = Metric{"realtime_view_nodes", "Live nodes in the view of a role, by state."}
 	ViewChanges   = Metric{"realtime_view_changes_total", "Times the view of a role changed."}
 	NodesDied     = Metric{"realtime_nodes_died_total", "Nodes declared dead because nothing was heard of them."}
+	Suspicions    = Metric{"realtime_suspicions_total", "Times a live node came under suspicion: the NATS server found nobody where it should listen. It then dies sooner, unless it is heard."}
 	BeatsReceived = Metric{"realtime_beats_received_total", "Heartbeats received, our own among them."}
 	BeatsInvalid  = Metric{"realtime_beats_invalid_total", "Heartbeats ignored: not JSON, another version, or out of bounds."}
 	BeatsSent     = Metric{"realtime_beats_sent_total", "Heartbeats published."}
@@ -71,4 +72,16 @@ var (
 	GatewayOutboxBytes     = Metric{"realtime_gateway_outbox_bytes", "Bytes that wait because their client does not read."}
 	GatewayTurnSeconds     = Metric{"realtime_gateway_turn_seconds", "How long a turn of an event loop took, in seconds."}
 	GatewayDeliverySeconds = Metric{"realtime_gateway_delivery_seconds", "From reading a Broadcast at its sender's gateway to writing it to subscribers, in seconds; across hosts it contains their clocks' difference."}
+)
+
+// Metrics of the connection to Redis, and of what is kept there.
+var (
+	BreakerState   = Metric{"realtime_breaker_state", "State of the circuit breaker before a dependency: 0 closed, all is well; 1 half-open, one call tries; 2 open, no call is made."}
+	BreakerChanges = Metric{"realtime_breaker_changes_total", "Times a circuit breaker came into a state."}
+	RedisErrors    = Metric{"realtime_redis_errors_total", "Calls to Redis that failed, by kind: connection, timeout, an error as the reply, refused by the open circuit breaker."}
+	QueueAppended  = Metric{"realtime_queue_appended_total", "Direct messages queued for absent users."}
+	QueueRepeated  = Metric{"realtime_queue_repeated_total", "Direct messages not queued again, because the same one of the same sender waits already."}
+	QueueRefused   = Metric{"realtime_queue_refused_total", "Direct messages refused because the user's queue is full, by the bound that was met: count, bytes."}
+	QueueExpired   = Metric{"realtime_queue_expired_total", "Direct messages that waited longer than QUEUE_TTL and were dropped; those that expire with their whole queue are not seen."}
+	QueueRemoved   = Metric{"realtime_queue_removed_total", "Direct messages that left a queue because they were sent."}
 )

@@ -13,11 +13,18 @@ import (
 //
 // Hop 5 of a Broadcast's way; the next is the gateway's down reader.
 func (l *Lane) flush() {
-	if len(l.dirty) == 0 {
-		return
+	if len(l.dirty) > 0 {
+		l.flushLinks()
 	}
+	if l.urgent {
+		l.urgent = false
+		l.acknowledge()
+	}
+}
+
+func (l *Lane) flushLinks() {
 	for _, g := range l.gateways {
-		if o := g.ends.out; o.Pending() && !g.ends.owed.IsZero() {
+		if o := g.ends.out; o.Pending() && !o.Full() && !g.ends.owed.IsZero() {
 			o.End(l.appendAcks(o.Begin(l.views.current.Version, l.now), &g.ends, wire.DirUp), l.now)
 		}
 	}
@@ -34,8 +41,20 @@ func (l *Lane) countLink(o *link.Out) { l.metrics.addLink(o.TakeStats()) }
 // owe notes that an end has something to acknowledge.
 func (l *Lane) owe(e *ends) {
 	if e.owed.IsZero() {
-		e.owed = l.now
+		e.owed, l.owing = l.now, true
 	}
+}
+
+// acknowledge sends what acknowledgements are due. It reports whether some are still owed.
+func (l *Lane) acknowledge() bool {
+	owing := false
+	for _, g := range l.gateways {
+		owing = l.tickEnds(&g.ends, wire.Down(g.Ref.ID, l.index%len(g.ends.ins)), g.Ref) || owing
+	}
+	for _, p := range l.peers {
+		owing = l.tickEnds(&p.ends, "", p.ref) || owing
+	}
+	return owing
 }
 
 // tickEnds sends what acknowledgements are due on their own, as nothing else went that

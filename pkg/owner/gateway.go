@@ -29,14 +29,19 @@ type peer struct {
 	released []uint64 // per lane: the view that it last released
 }
 
+// listed reports whether it has been in a view; until then it is only heard of.
+func (p *peer) listed() bool { return p.node.Role != "" }
+
 // ends is the receiving end of the links from each lane of another node.
 type ends struct {
-	ins  []link.In
-	owed time.Time // since when an acknowledgement is owed; zero: none is
-	out  *link.Out // what acknowledgements can travel with; nil for peers
+	ins       []link.In
+	heard     time.Time // when the last batch came
+	owed      time.Time // since when an acknowledgement is owed; zero: none is
+	out       *link.Out // what acknowledgements can travel with; nil for peers
+	suspected time.Time // when the lane last told that the node is not there
 }
 
-func newEnds(lanes int) ends { return ends{ins: make([]link.In, lanes)} }
+func newEnds(lanes int, now time.Time) ends { return ends{ins: make([]link.In, lanes), heard: now} }
 
 // allAt reports whether every entry of a list of views is v.
 func allAt(views []uint64, v uint64) bool {

@@ -2,8 +2,6 @@ package owner
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +22,8 @@ const (
 	// acknowledge, in bytes; past it the oldest batch is dropped and counted.
 	downBound = 64 << 20
 	peerBound = 16 << 20
+	// suspectEvery is how often a lane tells, at most, that a node is not where it should be.
+	suspectEvery = 500 * time.Millisecond
 )
 
 // Lane is one of a node's goroutines and all that it owns.
@@ -50,19 +50,24 @@ type Lane struct {
 	slots    []*Gateway
 	peers    map[cluster.Ref]*peer
 	gone     map[cluster.Ref]struct{}
-	outs     []*link.Out // by number, for refusals; nil: closed
+	outs     []*link.Out // nil: closed
+	links    uint64      // how many there have been
 	dirty    []*link.Out // have a batch to flush
 	acks     []byte      // scratch for a batch of acknowledgements
+	owing    bool        // this turn brought something to acknowledge
+	urgent   bool        // and it should not wait for a tick
+	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
 }
 
 // event is what the node tells its lanes.
 type event struct {
-	views     *cluster.Views // a new set of views
-	self      cluster.Ref    // with views: who we are by now
-	reconnect *nats.Conn     // this connection is back
-	quiet     chan<- bool    // asks whether nothing is left to do
+	views     *cluster.Views   // a new set of views
+	self      cluster.Ref      // with views: who we are by now
+	reconnect *nats.Conn       // this connection is back
+	is        func(*Lane) bool // a question
+	answer    chan<- bool      // with is; takes one
 }
 
 func newLane(n *Node, index int) *Lane {
@@ -121,9 +126,16 @@ func (l *Lane) run(ctx context.Context) {
 			l.event(e)
 		case <-timer.C:
 			l.now = time.Now()
-			timer.Reset(l.tick())
+			next := l.tick()
+			l.idle = next == tickIdle
+			timer.Reset(next)
 		}
 		l.flush()
+		if l.idle && l.owing {
+			l.idle = false
+			timer.Reset(tickBusy)
+		}
+		l.owing = false
 	}
 }
 
@@ -134,13 +146,7 @@ const (
 
 // tick does what is due by time and returns when to come again.
 func (l *Lane) tick() time.Duration {
-	busy := false
-	for _, g := range l.gateways {
-		busy = l.tickEnds(&g.ends, wire.Down(g.Ref.ID, l.index%len(g.ends.ins)), g.Ref) || busy
-	}
-	for _, p := range l.peers {
-		busy = l.tickEnds(&p.ends, "", p.ref) || busy
-	}
+	busy := l.acknowledge()
 	for _, o := range l.outs {
 		if o != nil && o.Held() > 0 {
 			o.Tick(l.now)
@@ -152,6 +158,7 @@ func (l *Lane) tick() time.Duration {
 		l.settle()
 	}
 	l.expireWaiting()
+	l.dropUnlisted()
 	if busy || l.waiting.len() > 0 {
 		return tickBusy
 	}
@@ -200,9 +207,12 @@ func (l *Lane) batch(data []byte, dir wire.Dir) {
 		l.metrics.dropped.WithLabelValues(dropFormat).Inc()
 		return
 	}
+	e.heard = l.now
 	if h.Seq != 0 {
 		take := e.ins[h.FromLane].Take(h, len(data))
 		l.owe(e)
+		_, now := e.ins[h.FromLane].Due()
+		l.urgent = l.urgent || now
 		if !take {
 			l.metrics.dropped.WithLabelValues(dropRepeat).Inc()
 			return
@@ -274,15 +284,32 @@ func (l *Lane) refused(m *nats.Msg) {
 	if m.Header.Get("Status") != "503" {
 		return
 	}
-	// rt.refuse.<node>.<lane>.<out>.<slot>
-	tokens := strings.Split(m.Subject, ".")
-	if len(tokens) != 6 {
+	number, seq, ok := wire.ParseRefuse(m.Subject)
+	if !ok {
 		return
 	}
-	n, err1 := strconv.Atoi(tokens[4])
-	slot, err2 := strconv.ParseUint(tokens[5], 10, 8)
-	if err1 == nil && err2 == nil && n < len(l.outs) && l.outs[n] != nil {
-		l.outs[n].Refused(slot)
+	for ref, g := range l.gateways {
+		if g.ends.out.Refused(number, seq) {
+			l.suspect(ref, &g.ends)
+			return
+		}
+	}
+	for ref, p := range l.peers {
+		for _, o := range p.outs {
+			if o.Refused(number, seq) {
+				l.suspect(ref, &p.ends)
+				return
+			}
+		}
+	}
+}
+
+// suspect says that a node is not where it should be: it may be dead, which is known so
+// before its silence tells.
+func (l *Lane) suspect(ref cluster.Ref, e *ends) {
+	if l.now.Sub(e.suspected) >= suspectEvery {
+		e.suspected = l.now
+		l.node.member.Suspect(ref)
 	}
 }
 
@@ -296,8 +323,8 @@ func (l *Lane) event(e event) {
 				o.Reconnected(l.now)
 			}
 		}
-	case e.quiet != nil:
-		e.quiet <- l.quiet()
+	case e.is != nil:
+		e.answer <- e.is(l)
 	}
 }
 
@@ -334,7 +361,7 @@ func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
 		return g
 	}
 	lanes = max(lanes, 1)
-	g := &Gateway{Ref: ref, ends: newEnds(lanes), synced: make([]uint64, lanes)}
+	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), synced: make([]uint64, lanes)}
 	g.ends.out = l.newOut(ref, wire.Down(ref.ID, l.index%lanes), downBound)
 	for g.Slot < len(l.slots) && l.slots[g.Slot] != nil {
 		g.Slot++
@@ -349,7 +376,7 @@ func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
 
 func (l *Lane) addPeer(n cluster.Node) *peer {
 	lanes := max(n.Lanes, 1)
-	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes), released: make([]uint64, lanes)}
+	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes, l.now), released: make([]uint64, lanes)}
 	for i := range lanes {
 		p.outs = append(p.outs, l.newOut(n.Ref, wire.Peer(n.ID, i), peerBound))
 	}
@@ -362,13 +389,15 @@ func (l *Lane) newOut(to cluster.Ref, subject string, bound int) *link.Out {
 	for n < len(l.outs) && l.outs[n] != nil {
 		n++
 	}
+	l.links++
 	o := link.NewOut(link.Config{
 		Header: wire.Header{
 			FromID: l.self.ID, FromInc: l.self.Inc, FromLane: uint16(l.index),
 			Lanes: uint8(l.node.self.Lanes), ToInc: to.Inc,
 		},
 		Subject: subject,
-		Refuse:  wire.Refuse(l.self.ID, l.index) + "." + strconv.Itoa(n),
+		Refuse:  wire.Refuse(l.self.ID, l.index),
+		Number:  l.links,
 		Bound:   bound,
 		Pool:    &l.pool,
 		Send: func(subject, refuse string, b []byte) error {

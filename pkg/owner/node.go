@@ -23,6 +23,7 @@ type Config struct {
 	Lanes      int          // 1–64
 	Conns      []*nats.Conn // at least one; lanes are spread over them
 	Handler    func(*Lane) Handler
+	Unfollowed bool // gateways send this role nothing: no change of its view waits for them
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 }
@@ -37,6 +38,8 @@ type Node struct {
 
 	started chan struct{} // closed when the node owns keys
 	leaving atomic.Bool
+	view    *cluster.View // the role's; owned by follow
+	changed atomic.Int64  // when that last changed, Unix nanoseconds; set by follow
 }
 
 // New makes a Node. It starts nothing.
@@ -57,11 +60,20 @@ func New(cfg Config) (*Node, error) {
 	var err error
 	n.member, err = cluster.New(cfg.Conns[0], cluster.Config{
 		Self:       n.self,
-		OnChange:   func(v *cluster.Views) { n.tell(event{views: v, self: n.member.Self().Ref}) },
+		OnChange:   n.follow,
 		Log:        n.cfg.Log,
 		Registerer: cfg.Registerer,
 	})
 	return n, err
+}
+
+// follow passes new views to the lanes.
+func (n *Node) follow(v *cluster.Views) {
+	if own := v.Of(n.cfg.Role); own != n.view {
+		n.view = own
+		n.changed.Store(time.Now().UnixNano())
+	}
+	n.tell(event{views: v, self: n.member.Self().Ref})
 }
 
 // Started is closed when the node has looked around and owns keys.
@@ -77,12 +89,20 @@ func (n *Node) Ready() error {
 	if n.leaving.Load() {
 		return errors.New("leaving")
 	}
-	for _, nc := range n.cfg.Conns {
-		if !nc.IsConnected() {
-			return errors.New("cut off from NATS")
-		}
+	if !n.connected() {
+		return errors.New("cut off from NATS")
 	}
 	return nil
+}
+
+// connected reports whether every NATS connection is up.
+func (n *Node) connected() bool {
+	for _, nc := range n.cfg.Conns {
+		if !nc.IsConnected() {
+			return false
+		}
+	}
+	return true
 }
 
 // Views is the node's current picture of the cluster.
@@ -117,28 +137,56 @@ func (n *Node) Run(stop, kill context.Context) error {
 	wg.Go(func() { failed <- n.member.Run(ctx) })
 	select {
 	case <-n.member.Ready():
-		n.member.Activate()
-		close(n.started)
 	case err := <-failed:
 		return err
 	case <-stop.Done():
 		return nil
 	}
+	n.await(stop, func() bool { return time.Since(time.Unix(0, n.changed.Load())) >= calmTime })
+	if stop.Err() != nil {
+		return nil
+	}
+	n.member.Activate()
+	close(n.started)
 	select {
 	case err := <-failed:
 		return errors.Join(errors.New("membership ended"), err)
 	case <-stop.Done():
 	}
 	n.leaving.Store(true)
+	n.await(kill, func() bool { return n.every(kill, (*Lane).settled) })
 	n.member.Leave()
 	n.handOver(kill)
 	return nil
 }
 
+// calmTime is how long the view must have been the same before a node joins it.
+const calmTime = 200 * time.Millisecond
+
+// await waits for something, for HoldMax at most. Nodes that come and go in good order do so
+// one after the other: a record is forwarded once, and what has to go a second way
+// because the view changed again is refused.
+func (n *Node) await(ctx context.Context, is func() bool) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); !is() && time.Since(began) < HoldMax; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// awayTime is how long a stop waits for NATS to come back: after it, the others take a node
+// that they do not hear for dead, and what it had for them is of no use.
+const awayTime = 3 * time.Second
+
 // handOver waits until no lane has anything left to do for the others.
 func (n *Node) handOver(kill context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	connected := time.Now()          // when it last was
 	for settled := 0; settled < 3; { // three looks in a row: what was in flight has come
 		select {
 		case <-kill.Done():
@@ -146,7 +194,13 @@ func (n *Node) handOver(kill context.Context) {
 			return
 		case <-tick.C:
 		}
-		if n.quiet(kill) {
+		if n.connected() {
+			connected = time.Now()
+		} else if time.Since(connected) >= awayTime {
+			n.cfg.Log.Warn("NATS is away: stopped before everything was handed over")
+			return
+		}
+		if n.every(kill, (*Lane).quiet) {
 			settled++
 		} else {
 			settled = 0
@@ -154,21 +208,18 @@ func (n *Node) handOver(kill context.Context) {
 	}
 }
 
-func (n *Node) quiet(ctx context.Context) bool {
-	if _, still := n.member.Views().Of(n.cfg.Role).Find(n.self.ID); still &&
-		n.member.Self().State != cluster.Leaving {
-		return false
-	}
+// every asks all lanes whether something is so.
+func (n *Node) every(ctx context.Context, is func(*Lane) bool) bool {
 	for _, l := range n.lanes {
 		answer := make(chan bool, 1)
 		select {
-		case l.events <- event{quiet: answer}:
+		case l.events <- event{is: is, answer: answer}:
 		case <-ctx.Done():
 			return false
 		}
 		select {
-		case quiet := <-answer:
-			if !quiet {
+		case so := <-answer:
+			if !so {
 				return false
 			}
 		case <-ctx.Done():

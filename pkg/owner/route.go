@@ -30,7 +30,8 @@ type waiting struct {
 
 func (w *waitRoom) len() int { return len(w.forwarded) + len(w.direct) }
 
-// route decides what becomes of a record: dealt with here, kept waiting, or forwarded.
+// route decides what becomes of a record: dealt with here, kept waiting, or forwarded. view is
+// the one by which it was sent here, by a gateway or by whoever forwarded it.
 func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) {
 	key, keyed, err := l.handler.Key(rec)
 	if err != nil {
@@ -59,7 +60,7 @@ func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) 
 		l.metrics.refused.Inc()
 		l.handler.Refuse(from, rec)
 	default:
-		l.forward(from, view, hash, rec)
+		l.forward(from, hash, rec)
 	}
 }
 
@@ -74,7 +75,7 @@ func told(rec wire.Record) bool {
 }
 
 // forward passes a record to the owner of its key, once.
-func (l *Lane) forward(from Source, view uint64, hash uint64, rec wire.Record) {
+func (l *Lane) forward(from Source, hash uint64, rec wire.Record) {
 	own := l.views.current
 	i := own.Owner(hash)
 	if i < 0 {
@@ -93,7 +94,7 @@ func (l *Lane) forward(from Source, view uint64, hash uint64, rec wire.Record) {
 	o := p.outs[cluster.Lane(hash, n.Lanes)]
 	o.End(wire.AppendForward(l.begin(o), &wire.Forward{
 		FromID: from.Ref.ID, FromInc: from.Ref.Inc, FromLane: from.Loop,
-		Lanes: uint8(len(from.ends.ins)), View: view, Record: rec,
+		Lanes: uint8(len(from.ends.ins)), View: own.Version, Record: rec,
 	}), l.now)
 }
 

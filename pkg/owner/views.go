@@ -14,26 +14,31 @@ import (
 // HoldMax is how long a moved key may wait for others to follow a view.
 const HoldMax = time.Second
 
-// pastViews is how many versions of the view a lane remembers.
-const pastViews = 64
+// pastViews is how many versions of the view a lane remembers, and shutViews how many views
+// in a row may fail to open before every key is held.
+const (
+	pastViews = 64
+	shutViews = 16
+)
 
 // viewState is where a lane stands with the view of its own role.
 type viewState struct {
 	current *cluster.View
-	past    []uint64      // versions before current, oldest first
-	opened  *cluster.View // the last view that opened; nil: none did
-	open    bool          // current is opened
-	since   time.Time     // when current was adopted
+	past    []uint64        // versions before current, oldest first
+	opened  *cluster.View   // the last view that opened; nil: none did
+	shut    []*cluster.View // those between opened and current: none of them opened
+	open    bool            // current is opened
+	member  bool            // this node is in current: it has a part in the change
+	since   time.Time       // when current was adopted
 
-	released  bool              // Released(current) was told
-	releasing bool              // all gateways have synced: their links are being waited for
-	marks     map[*Gateway]uint64 // releasing: what each must have acknowledged
+	released bool                // Released(current) was told
+	marks    map[*Gateway]uint64 // until then: what each must have acknowledged first
 }
 
 func (v *viewState) reset() { *v = viewState{current: &cluster.View{}} }
 
 // unsettled reports whether the current view still has something to wait for.
-func (v *viewState) unsettled() bool { return !v.open || !v.released }
+func (v *viewState) unsettled() bool { return v.member && (!v.open || !v.released) }
 
 // knows reports whether version is the current view's or a past one's.
 func (v *viewState) knows(version uint64) bool {
@@ -61,18 +66,43 @@ func (l *Lane) adopt(self cluster.Ref, views *cluster.Views) {
 	own := views.Of(l.node.self.Role)
 	l.adoptPeers(own)
 	if own.Version != l.views.current.Version || l.views.since.IsZero() {
-		if old := l.views.current.Version; !l.views.since.IsZero() {
-			l.views.past = append(l.views.past, old)
-			if len(l.views.past) > pastViews {
-				l.views.past = slices.Delete(l.views.past, 0, 1)
-			}
-		}
-		l.views.open, l.views.released, l.views.releasing = false, false, false
-		l.views.since = l.now
+		l.views.turn(l.now)
+		l.mark()
 	}
 	l.views.current = own
+	_, l.views.member = own.Find(l.self.ID)
 	l.rerouteWaiting()
 	l.settle()
+}
+
+// turn leaves the current view behind.
+func (v *viewState) turn(now time.Time) {
+	if !v.since.IsZero() {
+		v.past = append(v.past, v.current.Version)
+		if len(v.past) > pastViews {
+			v.past = slices.Delete(v.past, 0, 1)
+		}
+		if !v.open {
+			v.shut = append(v.shut, v.current)
+		}
+		if len(v.shut) > shutViews {
+			v.opened, v.shut = nil, nil
+		}
+	}
+	v.open, v.released, v.since = false, false, now
+}
+
+// mark notes what was sent to each gateway by the views before: a key that is another's from
+// now on may be served there only after that has arrived.
+func (l *Lane) mark() {
+	l.views.marks = make(map[*Gateway]uint64, len(l.gateways))
+	for _, g := range l.gateways {
+		seq := g.ends.out.Sent()
+		if g.ends.out.Pending() {
+			seq++
+		}
+		l.views.marks[g] = seq
+	}
 }
 
 // adoptPeers follows the list of the other owners.
@@ -83,14 +113,10 @@ func (l *Lane) adoptPeers(own *cluster.View) {
 			p.node = *n
 			continue
 		}
-		if p.node.Role == "" && !ok {
+		if !p.listed() && !ok {
 			continue // heard of before its first heartbeat
 		}
-		for _, o := range p.outs {
-			l.closeOut(o)
-		}
-		delete(l.peers, ref)
-		l.bury(ref)
+		l.dropPeer(p)
 	}
 	for _, list := range [][]cluster.Node{own.Active, own.Leaving} {
 		for _, n := range list {
@@ -116,6 +142,34 @@ func (l *Lane) dropGateway(g *Gateway) {
 	l.bury(g.Ref)
 	l.dropWaitingOf(g)
 	l.dropClosed()
+}
+
+func (l *Lane) dropPeer(p *peer) {
+	for _, o := range p.outs {
+		l.closeOut(o)
+	}
+	delete(l.peers, p.ref)
+	l.bury(p.ref)
+}
+
+// unlistedMax is how long a node that has not been in a view is remembered when nothing
+// comes from it. It exceeds by far what a node needs to look around.
+const unlistedMax = time.Minute
+
+// dropUnlisted forgets the nodes that spoke and ended before they were in any view: no
+// later view will say that they are gone.
+func (l *Lane) dropUnlisted() {
+	for _, g := range l.gateways {
+		if !g.listed && l.now.Sub(g.ends.heard) > unlistedMax {
+			l.dropGateway(g)
+		}
+	}
+	for _, p := range l.peers {
+		if !p.listed() && l.now.Sub(p.ends.heard) > unlistedMax {
+			l.dropPeer(p)
+			l.dropClosed()
+		}
+	}
 }
 
 // dropClosed takes closed links off the list of those to flush.
@@ -162,10 +216,24 @@ func (l *Lane) ownerIs(v *cluster.View, hash uint64) bool {
 	return i >= 0 && v.Active[i].Ref == l.self && cluster.Lane(hash, v.Active[i].Lanes) == l.index
 }
 
-// held reports whether a key of ours must still wait: it was not ours in the view that
-// was last open, and the current one is not open yet.
+// held reports whether a key of ours must still wait: the current view is not open yet, and
+// the key has not been ours ever since the one that was. A view in between that never opened
+// here may have opened elsewhere, and what was known here of the key is gone if it was
+// released.
 func (l *Lane) held(hash uint64) bool {
-	return !l.views.open && (l.views.opened == nil || !l.ownerIs(l.views.opened, hash))
+	v := &l.views
+	if v.open {
+		return false
+	}
+	if v.opened == nil || !l.ownerIs(v.opened, hash) {
+		return true
+	}
+	for _, w := range v.shut {
+		if !l.ownerIs(w, hash) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle goes on with the steps of a view change (see the package comment) as far as
@@ -177,34 +245,25 @@ func (l *Lane) settle() {
 	}
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
-	if !v.released && (synced || late) {
-		if !v.releasing {
-			v.releasing = true
-			v.marks = make(map[*Gateway]uint64)
-			for _, g := range l.gateways {
-				if g.ends.out.Pending() {
-					g.ends.out.Flush(l.now)
-				}
-				v.marks[g] = g.ends.out.Sent()
-			}
-		}
-		if late || l.allAcked() {
-			l.release()
-		}
+	if !v.released && (late || synced && l.allAcked()) {
+		l.release()
 	}
 	if !v.open && ((synced && l.allReleased()) || late) {
 		if late && !(synced && l.allReleased()) {
 			l.metrics.holdTimeouts.Inc()
 			l.log.Warn("view opened before everyone had followed",
-				zap.Uint64("view", v.current.Version), zap.Strings("missing", l.missing()))
+				zap.String("view", cluster.IDString(v.current.Version)), zap.Strings("missing", l.missing()))
 		}
-		v.open, v.opened = true, v.current
+		v.open, v.opened, v.shut = true, v.current, nil
 		l.metrics.holdSeconds.Observe(l.now.Sub(v.since).Seconds())
 		l.openWaiting()
 	}
 }
 
 func (l *Lane) allSynced() bool {
+	if l.node.cfg.Unfollowed {
+		return true
+	}
 	for _, g := range l.gateways {
 		if g.listed && !allAt(g.synced, l.views.current.Version) {
 			return false
@@ -224,7 +283,7 @@ func (l *Lane) allAcked() bool {
 
 func (l *Lane) allReleased() bool {
 	for _, p := range l.peers {
-		if p.node.Role != "" && !allAt(p.released, l.views.current.Version) {
+		if p.listed() && !allAt(p.released, l.views.current.Version) {
 			return false
 		}
 	}
@@ -234,12 +293,12 @@ func (l *Lane) allReleased() bool {
 // missing names who has not followed the view, for the log.
 func (l *Lane) missing() (who []string) {
 	for _, g := range l.gateways {
-		if g.listed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !l.node.cfg.Unfollowed && !allAt(g.synced, l.views.current.Version) {
 			who = append(who, "gateway "+g.Ref.String())
 		}
 	}
 	for _, p := range l.peers {
-		if p.node.Role != "" && !allAt(p.released, l.views.current.Version) {
+		if p.listed() && !allAt(p.released, l.views.current.Version) {
 			who = append(who, "owner "+p.ref.String())
 		}
 	}
@@ -262,16 +321,37 @@ func (l *Lane) release() {
 	})
 }
 
+// settled reports whether no view change is under way here.
+func (l *Lane) settled() bool { return !l.views.unsettled() }
+
 // quiet reports whether nothing is left that this lane would have to do before it
 // may end: it owns nothing, everybody knows, and all it sent has arrived.
 func (l *Lane) quiet() bool {
+	// The word that this node leaves may still be on its way to this lane.
+	if n, ok := l.views.current.Find(l.self.ID); !ok || n.State == cluster.Active {
+		return false
+	}
 	if l.views.unsettled() || l.waiting.len() > 0 || len(l.in) > 0 || !l.allSynced() {
 		return false
 	}
-	for _, o := range l.outs {
-		if o != nil && o.Held() > 0 {
+	for _, g := range l.gateways {
+		if g.listed && (g.ends.out.Held() > 0 || !g.ends.owed.IsZero()) {
+			return false
+		}
+	}
+	for _, p := range l.peers {
+		if p.listed() && !p.quiet() {
 			return false
 		}
 	}
 	return true
+}
+
+func (p *peer) quiet() bool {
+	for _, o := range p.outs {
+		if o.Held() > 0 {
+			return false
+		}
+	}
+	return p.ends.owed.IsZero()
 }

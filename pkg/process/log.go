@@ -21,6 +21,7 @@ func NewLog(level, format string) (*zap.Logger, error) {
 	cfg.DisableStacktrace = true
 	cfg.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	cfg.EncoderConfig.TimeKey = "time"
+	cfg.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
 	if format == "console" {
 		cfg.DisableCaller = true
 		cfg.EncoderConfig.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")

@@ -24,9 +24,9 @@ type Part struct {
 	Started <-chan struct{}
 }
 
-// Signals returns a context that the first SIGTERM or SIGINT ends, and one that ends
-// timeout later, or with the second signal. release stops the listening.
-func Signals(timeout time.Duration) (stop, kill context.Context, release func()) {
+// Signals returns a context that the first SIGTERM or SIGINT ends, after it was told to heard,
+// and one that ends timeout later, or with the second signal. release stops the listening.
+func Signals(timeout time.Duration, heard func(os.Signal)) (stop, kill context.Context, release func()) {
 	stop, stopNow := context.WithCancel(context.Background())
 	kill, killNow := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -35,7 +35,8 @@ func Signals(timeout time.Duration) (stop, kill context.Context, release func())
 	go func() {
 		defer killNow()
 		select {
-		case <-signals:
+		case s := <-signals:
+			heard(s)
 			stopNow()
 		case <-done:
 			stopNow()
@@ -53,9 +54,12 @@ func Signals(timeout time.Duration) (stop, kill context.Context, release func())
 	}
 }
 
+// ErrCutShort is returned by Run where kill ended the parts.
+var ErrCutShort = errors.New("stopped before all was done: SHUTDOWN_TIMEOUT was over, or a second signal came")
+
 // Run starts the parts in order, each when the one before has started, calls started, and waits
 // until stop is done or a part fails. It then stops them in reverse order, each when the one
-// after it has ended. It returns the first failure.
+// after it has ended. It returns the first failure, or ErrCutShort.
 func Run(stop, kill context.Context, parts []Part, started func()) error {
 	type ended struct {
 		part int
@@ -109,6 +113,9 @@ func Run(stop, kill context.Context, parts []Part, started func()) error {
 			gone[e.part] = true
 			fail(e)
 		}
+	}
+	if failure == nil && kill.Err() != nil {
+		return ErrCutShort
 	}
 	return failure
 }

@@ -15,5 +15,8 @@ const Subprotocol = "realtime.v1"
 // TokenSubprotocol and a JWT behind it are how a browser passes its token: as a subprotocol.
 const TokenSubprotocol = "access_token."
 
+// MaxDepth is how deep the objects and arrays of a message may nest.
+const MaxDepth = 512
+
 // MaxID is the greatest length of a message's id in bytes.
 const MaxID = 128

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"unsafe"
 
@@ -18,6 +19,7 @@ const (
 // Errors of an envelope, worded for the client.
 var (
 	ErrNotJSON   = errors.New("not valid JSON")
+	ErrDepth     = errors.New("nested more than 512 levels deep")
 	ErrNotObject = errors.New("not a JSON object")
 	ErrNoType    = errors.New("type: missing")
 	ErrType      = errors.New("type: not a string")
@@ -37,47 +39,90 @@ type Envelope struct {
 
 // Parse reads a text frame's payload. When it fails, ID is set all the same where it
 // could be read, so that the Error can carry it. Of a field that comes twice, the last
-// counts, as in JavaScript.
+// counts, as in JavaScript; null is as good as absent.
 func (e *Envelope) Parse(frame []byte) error {
 	*e = Envelope{}
+	if tooDeep(frame) {
+		return ErrDepth
+	}
 	if !gjson.ValidBytes(frame) {
 		return ErrNotJSON
 	}
-	root := gjson.Parse(unsafe.String(unsafe.SliceData(frame), len(frame)))
-	if !root.IsObject() {
+	text := unsafe.String(unsafe.SliceData(frame), len(frame))
+	if text[skipSpace(text, 0)] != '{' {
 		return ErrNotObject
 	}
-	var bad error
-	typed := false
-	root.ForEach(func(key, v gjson.Result) bool {
-		if v.Type == gjson.Null {
-			return true
-		}
-		switch key.Str {
+	var kind, id, timestamp, data string
+	for key, raw := range members(text) {
+		switch key {
 		case "type":
-			typed = true
-			if e.Type = v.Str; v.Type != gjson.String {
-				bad = ErrType
-			}
+			kind = raw
 		case "id":
-			if v.Type != gjson.String || len(v.Str) > MaxID {
-				bad = ErrID
-			} else {
-				e.ID = v.Str
-			}
+			id = raw
 		case "timestamp":
-			if e.Timestamp = v.Raw; v.Type != gjson.Number {
-				bad = ErrTimestamp
-			}
+			timestamp = raw
 		case "data":
-			if e.Data = v.Raw; !v.IsObject() {
-				bad = ErrData
-			}
+			data = raw
 		}
-		return true
-	})
-	if bad == nil && !typed {
-		bad = ErrNoType
 	}
-	return bad
+	if !isNull(id) {
+		v := gjson.Parse(id)
+		if v.Type != gjson.String || len(v.Str) > MaxID {
+			return ErrID
+		}
+		e.ID = v.Str
+	}
+	if isNull(kind) {
+		return ErrNoType
+	}
+	v := gjson.Parse(kind)
+	if v.Type != gjson.String {
+		return ErrType
+	}
+	e.Type = v.Str
+	if !isNull(timestamp) {
+		if !isNumber(timestamp) {
+			return ErrTimestamp
+		}
+		e.Timestamp = timestamp
+	}
+	if !isNull(data) {
+		if data[0] != '{' {
+			return ErrData
+		}
+		e.Data = data
+	}
+	return nil
 }
+
+// tooDeep reports whether a frame, JSON or not, nests deeper than MaxDepth: gjson's check
+// recurses, and so do the readers of many subscribers.
+func tooDeep(frame []byte) bool {
+	if bytes.Count(frame, []byte{'['})+bytes.Count(frame, []byte{'{'}) <= MaxDepth {
+		return false
+	}
+	depth := 0
+	for i := 0; i < len(frame); i++ {
+		switch frame[i] {
+		case '"':
+			for i++; i < len(frame) && frame[i] != '"'; i++ {
+				if frame[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case ']', '}':
+			depth--
+		}
+	}
+	return false
+}
+
+// isNull reports whether a member has no value: it is absent, or null.
+func isNull(raw string) bool { return raw == "" || raw == "null" }
+
+// isNumber reports whether a value, known to be valid JSON, is a number.
+func isNumber(raw string) bool { return raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' }

@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/binary"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 	"github.com/tidwall/gjson"
@@ -54,7 +55,12 @@ func AppendControl(b []byte, op ws.OpCode, payload []byte) (buf, frame []byte) {
 // AppendClose appends a close frame; the reason is cut to what fits.
 func AppendClose(b []byte, code ws.StatusCode, reason string) (buf, frame []byte) {
 	at := len(b)
-	reason = reason[:min(len(reason), ws.MaxControlFramePayloadSize-2)]
+	if most := ws.MaxControlFramePayloadSize - 2; len(reason) > most {
+		for most > 0 && !utf8.RuneStart(reason[most]) {
+			most-- // RFC 6455, section 5.5.1: the reason is UTF-8
+		}
+		reason = reason[:most]
+	}
 	b = append(b, 0x80|byte(ws.OpClose), byte(2+len(reason)))
 	b = binary.BigEndian.AppendUint16(b, uint16(code))
 	b = append(b, reason...)

@@ -31,46 +31,46 @@ type Broadcast struct {
 // Parse reads the data of an Envelope.
 func (b *Broadcast) Parse(data string) error {
 	*b = Broadcast{}
-	var bad error
-	topic, payload := false, false
-	fields(data, func(key string, v gjson.Result) {
+	var name, echo string
+	for key, raw := range members(data) {
 		switch key {
 		case "topic":
-			b.Topic, topic = v.Str, v.Type != gjson.Null
-			if topic && v.Type != gjson.String {
-				bad = ErrTopicType
-			}
+			name = raw
 		case "payload":
-			b.Payload, payload = v.Raw, true
+			b.Payload = raw
 		case "echo":
-			b.Quiet = v.Type == gjson.False
-			if !v.IsBool() && v.Type != gjson.Null {
-				bad = ErrEchoType
-			}
+			echo = raw
 		}
-	})
-	switch {
-	case bad != nil:
-		return bad
-	case !topic:
+	}
+	if isNull(name) {
 		return ErrTopicMissing
-	case !payload:
+	}
+	v := gjson.Parse(name)
+	if v.Type != gjson.String {
+		return ErrTopicType
+	}
+	b.Topic = v.Str
+	if b.Payload == "" {
 		return ErrPayloadMissing
+	}
+	if b.Quiet = echo == "false"; !b.Quiet && echo != "true" && !isNull(echo) {
+		return ErrEchoType
 	}
 	return nil
 }
 
 // ParseTopics reads the topics of a Subscribe or Unsubscribe. The strings alias data.
 func ParseTopics(data string) ([]string, error) {
-	var list gjson.Result
-	fields(data, func(key string, v gjson.Result) {
+	var raw string
+	for key, value := range members(data) {
 		if key == "topics" {
-			list = v
+			raw = value
 		}
-	})
-	if !list.Exists() || list.Type == gjson.Null {
+	}
+	if isNull(raw) {
 		return nil, ErrTopicsMissing
 	}
+	list := gjson.Parse(raw)
 	if !list.IsArray() {
 		return nil, ErrTopicsType
 	}
@@ -93,23 +93,18 @@ func ParseTopics(data string) ([]string, error) {
 }
 
 // ParsePing reads the timestamp of a Ping: raw JSON, empty when there is none.
-func ParsePing(data string) (timestamp string, err error) {
-	fields(data, func(key string, v gjson.Result) {
-		if key == "timestamp" && v.Type != gjson.Null {
-			if timestamp = v.Raw; v.Type != gjson.Number {
-				err = ErrPingTimestamp
-			}
+func ParsePing(data string) (string, error) {
+	var timestamp string
+	for key, raw := range members(data) {
+		if key == "timestamp" {
+			timestamp = raw
 		}
-	})
-	return timestamp, err
-}
-
-func fields(data string, visit func(key string, v gjson.Result)) {
-	if data == "" {
-		return
 	}
-	gjson.Parse(data).ForEach(func(key, v gjson.Result) bool {
-		visit(key.Str, v)
-		return true
-	})
+	switch {
+	case isNull(timestamp):
+		return "", nil
+	case !isNumber(timestamp):
+		return "", ErrPingTimestamp
+	}
+	return timestamp, nil
 }

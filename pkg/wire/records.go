@@ -224,7 +224,7 @@ type Forward struct {
 	FromInc  uint32
 	FromLane uint16
 	Lanes    uint8
-	View     uint64 // the view by which it was sent
+	View     uint64 // the view by which it is forwarded
 	Record   Record
 }
 

@@ -1,6 +1,9 @@
 package wire
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Every NATS subject of the cluster is made in this file. A node is named by the
 // 16 hex digits of its ID.
@@ -22,8 +25,27 @@ func Down(node uint64, lane int) string { return laneSubject(prefixDown, node, l
 func Peer(node uint64, lane int) string { return laneSubject(prefixPeer, node, lane) }
 
 // Refuse is where the NATS server answers a sender whose batch found nobody
-// listening. Tokens after it (see RefuseSlot) tell the sender which link and batch.
+// listening. Two tokens after it tell which link's batch that was (AppendRefuse).
 func Refuse(node uint64, lane int) string { return laneSubject(prefixRefuse, node, lane) }
+
+// AppendRefuse appends the subject at which a refusal of batch seq of a link is answered.
+func AppendRefuse(b []byte, refuse string, link, seq uint64) []byte {
+	b = append(append(b, refuse...), '.')
+	b = append(strconv.AppendUint(b, link, 10), '.')
+	return strconv.AppendUint(b, seq, 10)
+}
+
+// ParseRefuse reads the link and the batch from a subject of AppendRefuse.
+func ParseRefuse(subject string) (link, seq uint64, ok bool) {
+	i := strings.LastIndexByte(subject, '.')
+	j := strings.LastIndexByte(subject[:max(i, 0)], '.')
+	if j < 0 {
+		return 0, 0, false
+	}
+	link, err1 := strconv.ParseUint(subject[j+1:i], 10, 64)
+	seq, err2 := strconv.ParseUint(subject[i+1:], 10, 64)
+	return link, seq, err1 == nil && err2 == nil
+}
 
 // Beat is the subject of the heartbeats of a role.
 func Beat(role string) string { return prefixBeat + role }

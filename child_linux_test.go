@@ -1,0 +1,8 @@
+package main_test
+
+import "syscall"
+
+// childAttr makes a process the head of its own group, and one that dies with us.
+func childAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

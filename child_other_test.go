@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main_test
+
+import "syscall"
+
+// childAttr makes a process the head of its own group.
+func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+)
+
+// request is a Subscribe or Unsubscribe whose topics are being asked for. The requests of a
+// connection are answered in the order in which they came, and what was sent to one of their
+// topics later is answered after them, though owners answer when they like.
+type request struct {
+	slot, gen uint32
+	id        string
+	status    string // "subscribed" or "unsubscribed"
+	topics    []string
+	outcome   []rejection // by topic; code 0: fine
+	need      int         // topics not answered yet, and 1 while they are being asked for
+	order     uint64      // of the last op before it
+	next      *request    // of the connection
+	after     [][]byte    // frames to be sent behind the reply; ends with REQUEST_TIMEOUT
+}
+
+type rejection struct {
+	Topic   string `json:"topic"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+func (l *loop) newRequest(c *conn, id, status string, topics []string) *request {
+	r := &request{
+		slot: c.slot, gen: c.gen, id: strings.Clone(id), status: status, order: l.ops.order,
+		topics: make([]string, len(topics)), outcome: make([]rejection, len(topics)), need: 1,
+	}
+	for i, t := range topics {
+		r.topics[i] = strings.Clone(t)
+	}
+	at := &c.asked
+	for *at != nil {
+		at = &(*at).next
+	}
+	*at = r
+	return r
+}
+
+// settle counts one part of a request as done. After the last it replies, unless an older
+// request is not answered yet, and to those that waited for this one.
+func (l *loop) settle(c *conn, r *request) {
+	if r.need--; r.need > 0 || c == nil || c.state != stateOpen {
+		return
+	}
+	for c.asked != nil && c.asked.need == 0 {
+		r := c.asked
+		c.asked = r.next
+		l.replyTo(c, r)
+		for _, frame := range r.after {
+			l.push(c, frame)
+		}
+	}
+}
+
+// pushAfter gives a connection the answer to a Broadcast to the topic with that hash, which
+// was asked for as the op of that order: behind the answers to what came before it.
+func (l *loop) pushAfter(c *conn, order, hash uint64, frame []byte) {
+	var last *request
+	for r := c.asked; r != nil && r.order < order; r = r.next {
+		if r.concerns(hash) {
+			last = r
+		}
+	}
+	if last == nil {
+		l.push(c, frame)
+		return
+	}
+	last.after = append(last.after, bytes.Clone(frame))
+}
+
+func (r *request) concerns(hash uint64) bool {
+	for _, t := range r.topics {
+		if cluster.Hash(t) == hash {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loop) replyTo(c *conn, r *request) {
+	details := struct {
+		Topics   []string    `json:"topics"`
+		Active   int         `json:"active_subscriptions"`
+		Rejected []rejection `json:"rejected,omitempty"`
+	}{Topics: []string{}, Active: len(c.subs)}
+	for i, o := range r.outcome {
+		if o.Code == 0 {
+			details.Topics = append(details.Topics, r.topics[i])
+		} else {
+			details.Rejected = append(details.Rejected, o)
+		}
+	}
+	if len(details.Topics) == 0 {
+		l.sendError(c, r.id, rejectedAll(details.Rejected))
+		return
+	}
+	var frame []byte
+	l.arena, frame = protocol.AppendStatus(l.arena, r.id, r.status, jsonText(details))
+	l.push(c, frame)
+}
+
+// rejectedAll is the reply to a request without a topic that succeeded.
+func rejectedAll(list []rejection) protocol.Error {
+	details := struct {
+		Rejected   []rejection `json:"rejected"`
+		RetryAfter int         `json:"retry_after_ms,omitempty"`
+	}{Rejected: list}
+	for _, r := range list {
+		if r.Code == protocol.CodeUnavailable {
+			details.RetryAfter = retryMS
+		}
+	}
+	first := list[0]
+	return protocol.Error{
+		Code: first.Code, Message: fmt.Sprintf("topics: %q: %s", first.Topic, first.Message),
+		Details: jsonText(details),
+	}
+}
+
+// jsonText encodes what cannot fail to be encoded.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,133 @@
+package gateway_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/realtime-cluster/realtime/loadtest"
+	"github.com/realtime-cluster/realtime/pkg/metric"
+)
+
+// stopWithin is how long a router may take to hand over and end.
+const stopWithin = time.Second
+
+// load is what the tests of view changes put on the cluster: publishers and subscribers, exact
+// and by patterns, on every gateway, on more topics than there are lanes.
+func (h *harness) load(d time.Duration) loadtest.Load {
+	l := loadtest.Load{
+		Token:  func(user string) (string, error) { return h.token(user), nil },
+		Topics: 50, Publishers: 2, Rate: 200, Exact: 2, Wild: 1, Joiners: 6,
+		Duration: d,
+	}
+	for _, g := range h.gateway {
+		l.Gateways = append(l.Gateways, "ws://"+g.addr+"/ws")
+	}
+	return l
+}
+
+// under runs the load, and do meanwhile, which is told when the publishing ends.
+func (h *harness) under(l loadtest.Load, do func(over <-chan struct{})) *loadtest.Report {
+	h.t.Helper()
+	over := make(chan struct{})
+	var report *loadtest.Report
+	var err error
+	go func() {
+		defer close(over)
+		report, err = loadtest.Run(h.t.Context(), l)
+	}()
+	do(over)
+	<-over
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Logf("\n%s", report)
+	for _, p := range report.Problems() {
+		h.t.Error(p)
+	}
+	return report
+}
+
+// While routers come and leave in good order, nothing is lost, doubled, reordered or refused,
+// nobody waits for a timeout, and those who leave are soon gone.
+func TestRoutersComeAndLeave(t *testing.T) {
+	duration := 15 * time.Second
+	if testing.Short() {
+		duration = 5 * time.Second
+	}
+	h := start(t, 3, 3, nil)
+	changes := 0
+	r := h.under(h.load(duration), func(over <-chan struct{}) {
+		alive := append([]*routerNode(nil), h.router...)
+		end := time.After(duration)
+		for {
+			select {
+			case <-over:
+				return
+			case <-end:
+				return
+			case <-time.After(time.Duration(50+rand.IntN(300)) * time.Millisecond):
+			}
+			changes++
+			if len(alive) < 2 || len(alive) < 5 && rand.IntN(2) == 0 {
+				alive = append(alive, h.addRouter())
+				continue
+			}
+			i := rand.IntN(len(alive))
+			began := time.Now()
+			alive[i].stop()
+			if took := time.Since(began); took > stopWithin {
+				t.Errorf("a router took %v to leave", took)
+			}
+			alive = append(alive[:i], alive[i+1:]...)
+		}
+	})
+	if r.Verdict.Refused > 0 {
+		t.Errorf("%d messages were refused", r.Verdict.Refused)
+	}
+	holds, seconds := 0.0, 0.0
+	for _, node := range h.router {
+		holds += node.value(t, metric.OwnerHoldTimeouts)
+		n, sum := node.histogram(t, metric.OwnerHoldSeconds)
+		if n > 0 {
+			seconds = max(seconds, sum/float64(n))
+		}
+	}
+	t.Logf("%d changes; the longest mean hold of a router: %.1f ms", changes, 1000*seconds)
+	if holds > 0 {
+		t.Errorf("%v holds ended by time", holds)
+	}
+}
+
+// value is the sum of a router's counters of that name.
+func (r *routerNode) value(t *testing.T, m metric.Metric) (sum float64) {
+	for _, s := range samples(t, r.metrics, m) {
+		sum += s.GetCounter().GetValue() + s.GetGauge().GetValue()
+	}
+	return sum
+}
+
+func (r *routerNode) histogram(t *testing.T, m metric.Metric) (n uint64, sum float64) {
+	for _, s := range samples(t, r.metrics, m) {
+		n += s.GetHistogram().GetSampleCount()
+		sum += s.GetHistogram().GetSampleSum()
+	}
+	return n, sum
+}
+
+func samples(t *testing.T, g prometheus.Gatherer, m metric.Metric) []*dto.Metric {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == m.Name {
+			return f.GetMetric()
+		}
+	}
+	return nil
+}
