@@ -65,14 +65,23 @@ func node(t *testing.T, script string) *process {
 // page is a web page that runs a script, and hears what it tells.
 type page struct {
 	*httptest.Server
+	mux  *http.ServeMux
 	said chan string // lines of console.log
 }
 
-// newPage serves a page for a script. Its origin is http://localhost and a port.
+// newPage serves a page, empty for now. Its origin is http://localhost and a port.
 func newPage(t *testing.T) *page {
 	t.Helper()
-	p := &page{said: make(chan string, 1000)}
-	p.Server = httptest.NewServer(nil)
+	p := &page{mux: http.NewServeMux(), said: make(chan string, 1000)}
+	p.mux.HandleFunc("GET /client.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/client.js")
+	})
+	p.mux.HandleFunc("POST /tell", func(w http.ResponseWriter, r *http.Request) {
+		line, _ := io.ReadAll(r.Body)
+		p.said <- string(line)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	p.Server = httptest.NewServer(p.mux)
 	p.URL = strings.Replace(p.URL, "127.0.0.1", "localhost", 1)
 	t.Cleanup(p.Close)
 	return p
@@ -86,20 +95,10 @@ func (p *page) show(t *testing.T, script string) {
 		t.Fatal(err)
 	}
 	html := template.Must(template.New("page").Parse(string(text)))
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	p.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_ = html.Execute(w, script)
 	})
-	mux.HandleFunc("GET /client.js", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, "testdata/client.js")
-	})
-	mux.HandleFunc("POST /tell", func(w http.ResponseWriter, r *http.Request) {
-		line, _ := io.ReadAll(r.Body)
-		p.said <- string(line)
-		w.WriteHeader(http.StatusNoContent)
-	})
-	p.Config.Handler = mux
 	browse(t, p.URL+"/")
 }
 
@@ -233,7 +232,7 @@ func TestJavaScript(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		// A page elsewhere, with the best of tokens; then a bad token would make no difference.
+		// The same from a page of another origin, whose token is as good.
 		other.show(t, tourScript(t, cases[:2]))
 		var visits []visit
 		told := other.hear(t)

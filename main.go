@@ -124,7 +124,7 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.nats = backbone.NewMetrics(n.registry)
 
-	stop, kill, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
+	stop, kill, end, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
 		n.log.Info("stopping", zap.Stringer("signal", s), zap.Duration("within", cfg.ShutdownTimeout))
 	})
 	defer release()
@@ -149,7 +149,7 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
-	return process.Run(stop, kill, n.parts, func() { n.announce(stdout) })
+	return process.Run(stop, kill, end, n.parts, func() { n.announce(stdout) })
 }
 
 // build makes everything that can fail before anything runs.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,15 @@ func TestRoles(t *testing.T) {
 		await(t, host(p), "/health", 200)
 	}
 	flows(t, alice, got, "after")
+	log, err := os.ReadFile(c.Gateways[0].LogFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"msg":"NATS connection lost".*"server":"nats-1"`, `"msg":"NATS connection restored".*"server":"nats-1"`} {
+		if n := len(regexp.MustCompile(want).FindAll(log, -1)); n != 2 { // NATS_CONNECTIONS
+			t.Errorf("%d lines with %s", n, want)
+		}
+	}
 
 	for _, p := range roles {
 		stop(t, p, patience)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -58,8 +59,8 @@ func TestStopTellsClients(t *testing.T) {
 			t.Errorf("no %s in the log", want)
 		}
 	}
-	if strings.Contains(log, `"level":"warn"`) || strings.Contains(log, `"level":"error"`) {
-		t.Error("warnings in the log of an ordinary stop")
+	if strings.Contains(log, `"level":"error"`) || strings.Contains(log, "stopped before") {
+		t.Error("complaints in the log of an ordinary stop")
 	}
 }
 
@@ -94,6 +95,9 @@ func readUntil(t *testing.T, c net.Conn, text string) {
 	}
 }
 
+// lingerTime is a little less than what a stop grants a client that does not answer its close.
+const lingerTime = 1800 * time.Millisecond
+
 const cutShort = "realtime: stopped before all was done: SHUTDOWN_TIMEOUT was over, or a second signal came\n"
 
 // TestSecondSignal: who sends it wants the end now.
@@ -104,9 +108,8 @@ func TestSecondSignal(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	readUntil(t, c, `"draining"`)
 	p.signal(syscall.SIGTERM)
-	start := time.Now()
-	if code := p.wait(patience); code != 1 || time.Since(start) > time.Second {
-		t.Errorf("exit code %d, %v after the second signal", code, time.Since(start))
+	if code := p.wait(lingerTime); code != 1 {
+		t.Errorf("exit code %d", code)
 	}
 	if !strings.HasSuffix(p.stderr.String(), cutShort) {
 		t.Error("the end is not explained")
@@ -116,13 +119,11 @@ func TestSecondSignal(t *testing.T) {
 // TestDeadline: SHUTDOWN_TIMEOUT holds whatever a client does.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	p, addr := launchAll(t, "SHUTDOWN_TIMEOUT=1s")
-	c := deaf(t, addr)
+	p, addr := launchAll(t, "SHUTDOWN_TIMEOUT=200ms")
+	deaf(t, addr)
 	p.signal(syscall.SIGINT)
-	readUntil(t, c, `"draining"`)
-	start := time.Now()
-	if code := p.wait(patience); code != 1 || time.Since(start) > 2*time.Second {
-		t.Errorf("exit code %d, %v after the signal", code, time.Since(start))
+	if code := p.wait(lingerTime); code != 1 {
+		t.Errorf("exit code %d", code)
 	}
 	if !strings.HasSuffix(p.stderr.String(), cutShort) {
 		t.Error("the end is not explained")
@@ -132,13 +133,14 @@ func TestDeadline(t *testing.T) {
 // TestStopDuringStart: at any moment of it, a signal ends the process in good order.
 func TestStopDuringStart(t *testing.T) {
 	t.Parallel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for after := 50 * time.Millisecond; after < 2*time.Second; after *= 2 {
 		p := launch(t, []string{"JWT_SECRET=" + secret, "PORT=0", "DATA_DIR=" + filepath.Join(t.TempDir(), "data")})
-		time.Sleep(after)
-		p.terminate(3 * time.Second)
-		if log := p.stderr.String(); strings.Contains(log, `"level":"error"`) || strings.Contains(log, "realtime:") {
-			t.Errorf("stopped after %v:\n%s", after, log)
-		}
+		wg.Go(func() {
+			time.Sleep(after)
+			p.endsQuietly()
+		})
 	}
 }
 
@@ -150,15 +152,34 @@ func TestStopWhileWaitingForNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, url := range []string{"nats://127.0.0.1:1", "nats://" + mute.Addr().String()} {
 		for _, command := range []string{"gateway", "router", "presence"} {
 			p := launch(t, []string{"JWT_SECRET=" + secret, "PORT=0", "NATS_URL=" + url, "NATS_CONNECT_TIMEOUT=1m"}, command)
-			time.Sleep(300 * time.Millisecond)
-			p.terminate(3 * time.Second)
-			if log := p.stderr.String(); strings.Contains(log, "realtime:") {
-				t.Errorf("%s: a stop that was asked for is told as a failure:\n%s", command, log)
-			}
+			wg.Go(func() {
+				time.Sleep(300 * time.Millisecond)
+				p.endsQuietly()
+			})
 		}
+	}
+}
+
+// endsQuietly sends SIGTERM and wants nothing of it to look like a failure. It may be
+// called from any goroutine.
+func (p *process) endsQuietly() {
+	if p.cmd.Process.Signal(syscall.SIGTERM) != nil {
+		p.t.Errorf("%s: ended by itself", p.cmd)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Errorf("%s: still runs %v after SIGTERM", p.cmd, patience)
+		return
+	}
+	log := p.stderr.String()
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 || strings.Contains(log, `"level":"error"`) || strings.Contains(log, "realtime:") {
+		p.t.Errorf("%s: exit code %d and\n%s", p.cmd, code, log)
 	}
 }
 
@@ -173,10 +194,12 @@ func TestStopWithoutNATS(t *testing.T) {
 	if err := c.NATS[0].Kill(); err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
 	for _, p := range []*cluster.Process{c.Gateways[0], c.Routers[0], c.Presences[0]} {
 		await(t, host(p), "/readyz", 503)
-		stop(t, p, 10*time.Second)
+		wg.Go(func() { stop(t, p, 10*time.Second) })
 	}
+	wg.Wait()
 	<-bob.Done()
 	if bob.CloseCode() != 1012 {
 		t.Errorf("closed %d", bob.CloseCode())

@@ -28,11 +28,13 @@ func (l *loop) adopt(self cluster.Ref, views *cluster.Views) {
 	var fresh []*upstream
 	for _, list := range [][]cluster.Node{l.view.Active, l.view.Leaving} {
 		for _, n := range list {
-			if l.ups[n.Ref] == nil {
-				u := l.newUpstream(n)
+			u := l.ups[n.Ref]
+			if u == nil {
+				u = l.newUpstream(n)
 				l.ups[n.Ref] = u
 				fresh = append(fresh, u)
 			}
+			u.node = n
 		}
 	}
 	l.routers = l.routers[:0]
@@ -116,12 +118,13 @@ func (l *loop) recover(lost map[cluster.Ref]*upstream) {
 		}
 	}
 	for _, h := range l.ops.handles(func(o *op) bool { return o.to != nil && lost[o.to.node.Ref] == o.to }) {
+		o := l.ops.find(h)
 		switch {
 		case again[h]:
-		case l.ops.find(h).kind == opPublish:
-			l.fail(h)
-		default:
+		case o.kind != opPublish:
 			l.sendInterest(h)
+		case !o.to.handedOver():
+			l.fail(h)
 		}
 	}
 	for _, rec := range never {

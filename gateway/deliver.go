@@ -86,6 +86,11 @@ func (l *loop) deliverPatterns(d *wire.Deliver, frame uint32) uint32 {
 	l.patterns.Match(d.Topic, func(_ string, e *entry) {
 		for i := range e.subs {
 			c := l.conns.at(e.subs[i].slot)
+			if len(e.changes) > 0 {
+				if ch := e.changes[c.slot]; ch != nil && !ch.on(l.source) {
+					continue
+				}
+			}
 			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
 				continue
 			}

@@ -193,6 +193,10 @@ func (l *loop) down(batch []byte) {
 	if err != nil {
 		return
 	}
+	u := l.ups[cluster.Ref{ID: h.FromID, Inc: h.FromInc}]
+	if l.source = nil; u != nil && int(h.FromLane) < len(u.outs) {
+		l.source = u.outs[h.FromLane]
+	}
 	bit := uint64(1) << l.index
 	for rec, err := range wire.Records(batch) {
 		if err != nil {
@@ -219,9 +223,8 @@ func (l *loop) down(batch []byte) {
 			}
 		case wire.KindAck:
 			var a wire.Ack
-			u := l.ups[cluster.Ref{ID: h.FromID, Inc: h.FromInc}]
-			if a.Decode(rec.Body) == nil && u != nil && h.ToInc == l.self.Inc && int(h.FromLane) < len(u.outs) {
-				u.outs[h.FromLane].Ack(a.Seq, a.Again, l.now)
+			if a.Decode(rec.Body) == nil && l.source != nil && h.ToInc == l.self.Inc {
+				l.source.Ack(a.Seq, a.Again, l.now)
 			}
 		}
 	}

@@ -49,6 +49,7 @@ func (l *loop) unlink(c *conn, i int) {
 	if i < len(c.subs) {
 		last.entry.subs[last.at].at = uint32(i)
 	}
+	delete(e.changes, c.slot)
 	l.tally.subscriptions--
 }
 

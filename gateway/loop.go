@@ -68,6 +68,7 @@ type loop struct {
 	routers   []*upstream // by index in view.Active
 	ups       map[cluster.Ref]*upstream
 	outs      []*link.Out // nil: closed
+	source    *link.Out   // to the lane whose batch is being dealt with; nil: not known
 	links     uint64      // how many there have been
 	dirty     []*link.Out
 	pool      link.Pool

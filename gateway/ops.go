@@ -33,8 +33,8 @@ type op struct {
 	topic int // opJoin, opFence: index in the request's topics
 	entry *entry
 
-	early   bool // opJoin of a pattern: it has taken effect, and ends if the op fails
-	counted bool // opJoin: it is one of the connection's joins
+	step    *step // of a pattern's change; nil where there is none
+	counted bool  // opJoin: it is one of the connection's joins
 }
 
 // opTable holds a loop's ops. An op's handle names its place and that place's

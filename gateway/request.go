@@ -93,7 +93,7 @@ func (l *loop) replyTo(c *conn, r *request) {
 		Topics   []string    `json:"topics"`
 		Active   int         `json:"active_subscriptions"`
 		Rejected []rejection `json:"rejected,omitempty"`
-	}{Topics: []string{}, Active: len(c.subs)}
+	}{Topics: []string{}, Active: active(c)}
 	for i, o := range r.outcome {
 		if o.Code == 0 {
 			details.Topics = append(details.Topics, r.topics[i])

@@ -178,7 +178,7 @@ func otherRequests() []badHead {
 func testAdmission(t *testing.T, h *harness) {
 	const ours = "https://app.example"
 	g := h.addGateway(func(cfg *gateway.Config) {
-		cfg.MaxConnections, cfg.AllowedOrigins, cfg.HandshakeTimeout = 1, []string{ours}, 500*time.Millisecond
+		cfg.MaxConnections, cfg.AllowedOrigins, cfg.HandshakeTimeout = 1, []string{ours}, 2*time.Second
 	})
 	h.eventually(func() bool { return g.Ready() == nil })
 	head := newHead(h.token("alice"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -114,20 +115,21 @@ func testNeverReading(t *testing.T, addr, token string) {
 		p := dialPeer(t, addr)
 		_ = p.conn.SetReadBuffer(4096)
 		p.upgrade(newHead(token))
+		_ = p.conn.SetWriteDeadline(time.Now().Add(peerPatience))
 		list = append(list, p)
 	}
-	for _, p := range list {
-		_ = p.conn.SetWriteDeadline(time.Now().Add(peerPatience))
-		var err error
-		for i := 0; err == nil; i++ {
-			if i%20 == 0 {
-				othersLive(t, addr, token)
+	for len(list) > 0 {
+		othersLive(t, addr, token)
+		list = slices.DeleteFunc(list, func(p *rfcPeer) bool {
+			for range 20 {
+				if _, err := p.conn.Write(pings); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Fatalf("not cut off within %v", peerPatience)
+				} else if err != nil {
+					return true
+				}
 			}
-			_, err = p.conn.Write(pings)
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("not cut off within %v", peerPatience)
-		}
+			return false
+		})
 	}
 }
 
@@ -140,5 +142,6 @@ func othersLive(t *testing.T, addr, token string) {
 		p.welcomed("alice")
 		echoes(1000, oneFrame, 0)(p)
 		lives(p)
+		_ = p.conn.Close()
 	}
 }

@@ -18,6 +18,7 @@ type entry struct {
 	owner   *upstream // who has been told last; nil for patterns: everyone
 	pending int32     // ops under way for it: it is not given up while there are any
 	subs    []subscriber
+	changes map[uint32]*change // by the connection's slot; nil for topics
 }
 
 // subscriber is one connection in an entry; subscription is its other end.
@@ -81,9 +82,6 @@ func (l *loop) refuseTopic(c *conn, name string) rejection {
 }
 
 // ask begins the op for one topic of a request.
-//
-// A pattern counts from here on, not from the answer: that comes from every lane there is, and
-// what the client publishes right behind its Subscribe may be back before the last of them.
 func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
 	e := l.entries[r.topics[i]]
 	if e == nil {
@@ -98,14 +96,11 @@ func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
 	e.joined = e.joined || kind == opJoin
 	r.need++
 	o := op{kind: kind, conn: r.slot, cgen: r.gen, at: l.wheel.now, req: r, topic: i, entry: e}
-	if kind == opJoin && !subscribed(c, e) {
-		if e.pattern {
-			o.early = true
-			l.enroll(c, e)
-		} else {
-			o.counted = true
-			c.joins++
-		}
+	if e.pattern {
+		o.step = l.alter(c, e, kind == opJoin)
+	} else if kind == opJoin && !subscribed(c, e) {
+		o.counted = true
+		c.joins++
 	}
 	h := l.ops.add(o, "")
 	l.sendInterest(h)
@@ -147,6 +142,9 @@ func (l *loop) done(d wire.Done) {
 		return
 	}
 	o.code = max(o.code, d.Code)
+	if o.step != nil {
+		o.step.heard = append(o.step.heard, l.source)
+	}
 	if o.need--; o.need <= 0 {
 		l.finish(d.Op, int(o.code))
 	}
@@ -155,7 +153,7 @@ func (l *loop) done(d wire.Done) {
 // finish lets a Join or Fence take effect, and answers when it was the last of its request.
 func (l *loop) finish(h uint64, code int) {
 	o := l.ops.find(h)
-	kind, e, r, early, counted := o.kind, o.entry, o.req, o.early, o.counted
+	kind, e, r, step, counted := o.kind, o.entry, o.req, o.step, o.counted
 	if code != 0 {
 		r.outcome[o.topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
 	}
@@ -167,9 +165,11 @@ func (l *loop) finish(h uint64, code int) {
 			c.joins--
 		}
 		switch {
+		case e.pattern:
+			l.altered(c, e, step, code == 0)
 		case kind == opJoin && code == 0:
 			l.enroll(c, e)
-		case kind == opFence && code == 0, early:
+		case kind == opFence && code == 0:
 			l.withdraw(c, e)
 		}
 	}

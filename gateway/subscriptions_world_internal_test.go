@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -20,9 +21,21 @@ type world struct {
 	clients [6]*client
 	active  []uint64
 	leaving []uint64
-	routers uint64                     // the last ID given
-	knows   map[uint64]map[string]bool // by owner: the topics that the gateway has subscribers of
+	routers uint64 // the last ID given
+	owners  map[uint64]*fakeOwner
 	ids     int
+}
+
+// fakeOwner is a router that deals with one record whenever the test says so.
+type fakeOwner struct {
+	queue []record
+	knows map[string]bool // the topics that the gateway has subscribers of
+}
+
+type record struct {
+	kind  wire.Kind
+	op    uint64
+	topic string
 }
 
 // client is one connection as its user sees it.
@@ -40,7 +53,7 @@ type asked struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, routers: 1, knows: make(map[uint64]map[string]bool)}
+	w := &world{t: t, routers: 1, owners: make(map[uint64]*fakeOwner)}
 	w.l = idleLoop(t, nil, func(c *Config) { c.MaxSubscriptions = 5 })
 	w.addRouter()
 	w.addRouter()
@@ -51,22 +64,41 @@ func newWorld(t testing.TB) *world {
 func (w *world) addRouter() {
 	w.routers++
 	w.active = append(w.active, w.routers)
-	w.knows[w.routers] = make(map[string]bool)
+	w.owners[w.routers] = &fakeOwner{knows: make(map[string]bool)}
 	w.adopt()
 }
 
 func (w *world) adopt() {
 	w.l.viewOf(w.active, w.leaving)
-	for id, topics := range w.knows {
+	for id, o := range w.owners {
 		if !slices.Contains(w.active, id) && !slices.Contains(w.leaving, id) {
-			delete(w.knows, id)
+			delete(w.owners, id)
+			continue
 		}
-		for topic := range topics { // what owners forget with a view
-			if e := newEntry(topic); !e.pattern && w.owner(e) != id {
-				delete(topics, topic)
+		for topic := range o.knows { // what owners forget with a view
+			if w.moved(topic, id) {
+				delete(o.knows, topic)
 			}
 		}
+		var kept []record
+		for _, rec := range o.queue { // and what they forward
+			switch to := w.owners[w.owner(newEntry(rec.topic))]; {
+			case !w.moved(rec.topic, id):
+				kept = append(kept, rec)
+			case rec.kind == wire.KindJoin && rec.op == 0:
+			case to != nil:
+				to.queue = append(to.queue, rec)
+			case rec.op != 0:
+				w.l.done(wire.Done{Op: rec.op, Code: 503})
+			}
+		}
+		o.queue = kept
 	}
+}
+
+func (w *world) moved(topic string, from uint64) bool {
+	e := newEntry(topic)
+	return !e.pattern && w.owner(e) != from
 }
 
 func (w *world) owner(e *entry) uint64 {
@@ -121,28 +153,46 @@ func (w *world) collect() {
 	w.l.flushLinks()
 	for ref, u := range w.l.ups {
 		for batch := range u.outs[0].Unacked {
-			w.records(w.knows[ref.ID], batch)
+			w.records(w.owners[ref.ID], batch)
 		}
 		u.outs[0].Ack(u.outs[0].Sent(), false, w.l.now)
 	}
 }
 
-func (w *world) records(knows map[string]bool, batch []byte) {
+func (w *world) records(o *fakeOwner, batch []byte) {
 	for rec, err := range wire.Records(batch) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		var i wire.Interest
-		switch rec.Kind {
-		case wire.KindJoin, wire.KindLeave:
-			if err := i.Decode(rec.Body); err != nil {
-				w.t.Fatal(err)
-			}
-			delete(knows, i.Topic)
-			if rec.Kind == wire.KindJoin {
-				knows[string([]byte(i.Topic))] = true
-			}
+		if rec.Kind == wire.KindSynced {
+			continue
 		}
+		var i wire.Interest
+		if err := i.Decode(rec.Body); err != nil {
+			w.t.Fatal(err)
+		}
+		o.queue = append(o.queue, record{rec.Kind, i.Op, strings.Clone(i.Topic)})
+	}
+}
+
+// handle lets an owner deal with its oldest record, or refuse it.
+func (w *world) handle(id uint64, refuse bool) {
+	o := w.owners[id]
+	rec := o.queue[0]
+	o.queue = o.queue[1:]
+	refuse = refuse && rec.op != 0 && !isPattern(rec.topic)
+	code := uint16(0)
+	switch {
+	case refuse:
+		code = 503
+	case rec.kind == wire.KindJoin:
+		o.knows[rec.topic] = true
+	case rec.kind == wire.KindLeave:
+		delete(o.knows, rec.topic)
+	}
+	if rec.op != 0 {
+		w.l.source = w.l.ups[cluster.Ref{ID: id}].outs[0]
+		w.l.done(wire.Done{Op: rec.op, Code: code})
 	}
 }
 

@@ -23,6 +23,17 @@ type upstream struct {
 	suspected time.Time // when the loop last told that it is not there
 }
 
+// handedOver reports whether a router that is gone left in good order and had everything
+// from here: then it has passed that on, and whoever owns the topic now answers.
+func (u *upstream) handedOver() bool {
+	for _, o := range u.outs {
+		if o.Held() > 0 {
+			return false
+		}
+	}
+	return u.node.State == cluster.Leaving
+}
+
 // ownerOf returns the router and the lane that own a topic; nil while there is none.
 func (l *loop) ownerOf(hash uint64) (*upstream, int) {
 	i := l.view.Owner(hash)

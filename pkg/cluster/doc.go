@@ -25,6 +25,13 @@
 // down, our own beats no longer come back to us (the NATS server hangs), or our own timer
 // comes late (the process was stopped or starved).
 //
+// Where a process ended, its NATS server knows that at once, and tells everyone who sends
+// to it: "no responders". Who is told says so in its beats ([Member.Suspect]), and from
+// then on SuspectAfter of silence is enough. It is a hint and no proof, as a node that
+// reconnects to NATS is not there for a moment either: the suspect that hears of it beats
+// at once, and any beat of it ends the suspicion. Nodes that nobody sends to die at
+// DeadAfter.
+//
 // A death is remembered for a minute. Whoever was declared dead and still beats is told so
 // in our next beats, takes a new incarnation ([Ref].Inc) and goes on under it: others have
 // meanwhile given its keys away, and must not mistake it for the node they knew. A node

@@ -22,7 +22,7 @@ type Part struct {
 	Live func(ctx context.Context) error
 
 	// Vital: without this part nothing works. An unready part that is not vital makes the
-	// process degraded, a vital one unhealthy.
+	// process degraded, a vital one unhealthy and unready.
 	Vital bool
 }
 
@@ -104,7 +104,7 @@ func (s *server) health(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range s.cfg.Parts {
-		if err := p.Ready(); err != nil {
+		if err := p.Ready(); err != nil && p.Vital {
 			writeError(w, http.StatusServiceUnavailable, p.Name+": "+err.Error())
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,43 +25,47 @@ type Part struct {
 	Started <-chan struct{}
 }
 
-// Signals returns a context that the first SIGTERM or SIGINT ends, after it was told to heard,
-// and one that ends timeout later, or with the second signal. release stops the listening.
-func Signals(timeout time.Duration, heard func(os.Signal)) (stop, kill context.Context, release func()) {
+// Signals returns a context that the first SIGTERM or SIGINT ends, after it was told to heard, or
+// end; and one that ends timeout later, or with the next signal. release stops the listening.
+func Signals(timeout time.Duration, heard func(os.Signal)) (stop, kill context.Context, end, release func()) {
 	stop, stopNow := context.WithCancel(context.Background())
 	kill, killNow := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	done := make(chan struct{})
-	go func() {
+	var listening sync.WaitGroup
+	listening.Go(func() {
 		defer killNow()
 		select {
 		case s := <-signals:
 			heard(s)
 			stopNow()
-		case <-done:
-			stopNow()
-			return
+		case <-stop.Done():
 		}
 		select {
 		case <-signals:
 		case <-time.After(timeout):
 		case <-done:
 		}
-	}()
-	return stop, kill, func() {
+	})
+	return stop, kill, stopNow, func() {
 		signal.Stop(signals)
+		stopNow()
 		close(done)
+		listening.Wait()
 	}
 }
 
 // ErrCutShort is returned by Run where kill ended the parts.
 var ErrCutShort = errors.New("stopped before all was done: SHUTDOWN_TIMEOUT was over, or a second signal came")
 
+var errEnded = errors.New("ended by itself")
+
 // Run starts the parts in order, each when the one before has started, calls started, and waits
-// until stop is done or a part fails. It then stops them in reverse order, each when the one
-// after it has ended. It returns the first failure, or ErrCutShort.
-func Run(stop, kill context.Context, parts []Part, started func()) error {
+// until stop is done or a part fails, by itself ending included: then it calls end, so that the
+// others are not waited for without limit either. It stops them in reverse order, each when the
+// one after it has ended, and returns the first failure, or ErrCutShort.
+func Run(stop, kill context.Context, end func(), parts []Part, started func()) error {
 	type ended struct {
 		part int
 		err  error
@@ -68,17 +73,21 @@ func Run(stop, kill context.Context, parts []Part, started func()) error {
 	ends := make(chan ended, len(parts))
 	stops := make([]context.CancelFunc, 0, len(parts))
 	var failure error
-	fail := func(e ended) {
-		if failure == nil && !errors.Is(e.err, context.Canceled) {
-			if failure = e.err; failure == nil && stop.Err() == nil {
-				failure = errors.New("ended by itself")
-			}
-			if failure != nil {
-				failure = fmt.Errorf("%s: %w", parts[e.part].Name, failure)
-			}
+	gone := make(map[int]bool)
+	took := func(e ended) {
+		gone[e.part] = true
+		err := e.err
+		switch told := stop.Err() != nil; {
+		case told && errors.Is(err, context.Canceled):
+			err = nil
+		case !told && err == nil:
+			err = errEnded
+		}
+		if failure == nil && err != nil {
+			failure = fmt.Errorf("%s: %w", parts[e.part].Name, err)
+			end()
 		}
 	}
-	gone := make(map[int]bool)
 	for i, p := range parts {
 		partStop, cancel := context.WithCancel(context.WithoutCancel(stop))
 		defer cancel()
@@ -91,8 +100,7 @@ func Run(stop, kill context.Context, parts []Part, started func()) error {
 		case <-p.Started:
 			continue
 		case e := <-ends:
-			gone[e.part] = true
-			fail(e)
+			took(e)
 		case <-stop.Done():
 		}
 		break
@@ -101,17 +109,14 @@ func Run(stop, kill context.Context, parts []Part, started func()) error {
 		started()
 		select {
 		case e := <-ends:
-			gone[e.part] = true
-			fail(e)
+			took(e)
 		case <-stop.Done():
 		}
 	}
 	for i := len(stops) - 1; i >= 0; i-- {
 		stops[i]()
 		for !gone[i] {
-			e := <-ends
-			gone[e.part] = true
-			fail(e)
+			took(<-ends)
 		}
 	}
 	if failure == nil && kill.Err() != nil {

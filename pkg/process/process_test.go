@@ -53,7 +53,7 @@ func (s *story) part(name string) process.Part {
 func TestOrder(t *testing.T) {
 	var s story
 	stop, cancel := context.WithCancel(t.Context())
-	err := process.Run(stop, t.Context(), []process.Part{s.part("a"), s.part("b"), s.part("c")}, func() {
+	err := process.Run(stop, t.Context(), cancel, []process.Part{s.part("a"), s.part("b"), s.part("c")}, func() {
 		s.tell("started")
 		cancel()
 	})
@@ -66,18 +66,59 @@ func TestOrder(t *testing.T) {
 // TestFailure: the first failure ends the others, and is told with its part's name.
 func TestFailure(t *testing.T) {
 	broken := errors.New("broken")
-	for name, end := range map[string]error{"b: broken": broken, "b: ended by itself": nil} {
+	for name, end := range map[string]error{
+		"b: broken": broken, "b: ended by itself": nil,
+		"b: context canceled": context.Canceled, // nobody told it to
+	} {
 		var s story
 		fails := make(chan struct{})
 		b := process.Part{Name: "b", Run: func(context.Context, context.Context) error {
 			<-fails
 			return end
 		}}
-		err := process.Run(t.Context(), t.Context(), []process.Part{s.part("a"), b, s.part("c")}, func() { close(fails) })
+		stop, stopNow := context.WithCancel(t.Context())
+		err := process.Run(stop, t.Context(), stopNow, []process.Part{s.part("a"), b, s.part("c")}, func() { close(fails) })
 		if err == nil || err.Error() != name || end != nil && !errors.Is(err, end) {
 			t.Errorf("error %v, want %s", err, name)
 		}
 		s.check(t, "start a", "start c", "stop c", "stop a")
+		if stop.Err() == nil {
+			t.Errorf("%s: end was not called", name)
+		}
+	}
+}
+
+// TestFailureIsNotWaitedForLong: a part that cannot end in good order when another has
+// failed is killed like after a signal.
+func TestFailureIsNotWaitedForLong(t *testing.T) {
+	stop, kill, end, release := process.Signals(10*time.Millisecond, func(s os.Signal) { t.Errorf("heard %v", s) })
+	defer release()
+	stuck := process.Part{Name: "stuck", Run: func(_, kill context.Context) error {
+		<-kill.Done()
+		return errors.New("killed")
+	}}
+	broken := process.Part{Name: "broken", Run: func(context.Context, context.Context) error { return errors.New("no") }}
+	if err := process.Run(stop, kill, end, []process.Part{stuck, broken}, func() {}); err == nil || err.Error() != "broken: no" {
+		t.Error(err)
+	}
+}
+
+// TestStoppedParts: a part that was told to stop may say that it was canceled, or fail.
+func TestStoppedParts(t *testing.T) {
+	for want, says := range map[string]error{"": context.Canceled, "a: lost something": errors.New("lost something")} {
+		stop, stopNow := context.WithCancel(t.Context())
+		a := process.Part{Name: "a", Run: func(stop, _ context.Context) error {
+			<-stop.Done()
+			return says
+		}}
+		err := process.Run(stop, t.Context(), stopNow, []process.Part{a}, stopNow)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("error %q, want %q", got, want)
+		}
 	}
 }
 
@@ -87,7 +128,7 @@ func TestFailureAtStart(t *testing.T) {
 	b := process.Part{Name: "b", Started: make(chan struct{}), Run: func(context.Context, context.Context) error {
 		return errors.New("no room")
 	}}
-	err := process.Run(t.Context(), t.Context(), []process.Part{s.part("a"), b, s.part("c")}, func() { s.tell("started") })
+	err := process.Run(t.Context(), t.Context(), func() {}, []process.Part{s.part("a"), b, s.part("c")}, func() { s.tell("started") })
 	if err == nil || err.Error() != "b: no room" {
 		t.Error(err)
 	}
@@ -101,7 +142,7 @@ func TestStopDuringStart(t *testing.T) {
 	b := s.part("b")
 	b.Started = make(chan struct{}) // never
 	time.AfterFunc(10*time.Millisecond, cancel)
-	err := process.Run(stop, t.Context(), []process.Part{s.part("a"), b, s.part("c")}, func() { s.tell("started") })
+	err := process.Run(stop, t.Context(), cancel, []process.Part{s.part("a"), b, s.part("c")}, func() { s.tell("started") })
 	if err != nil {
 		t.Error(err)
 	}
@@ -117,7 +158,7 @@ func TestCutShort(t *testing.T) {
 		<-kill.Done()
 		return nil
 	}}
-	if err := process.Run(stop, kill, []process.Part{slow}, stopNow); !errors.Is(err, process.ErrCutShort) {
+	if err := process.Run(stop, kill, stopNow, []process.Part{slow}, stopNow); !errors.Is(err, process.ErrCutShort) {
 		t.Error(err)
 	}
 }
@@ -133,7 +174,7 @@ func TestSignals(t *testing.T) {
 				timeout = 10 * time.Millisecond
 			}
 			heard := make(chan os.Signal, 1)
-			stop, kill, release := process.Signals(timeout, func(s os.Signal) { heard <- s })
+			stop, kill, _, release := process.Signals(timeout, func(s os.Signal) { heard <- s })
 			defer release()
 			if stop.Err() != nil || kill.Err() != nil {
 				t.Fatal("ended before any signal")
@@ -149,7 +190,12 @@ func TestSignals(t *testing.T) {
 			<-kill.Done()
 		})
 	}
-	stop, kill, release := process.Signals(time.Hour, func(s os.Signal) { t.Errorf("heard %v", s) })
+	stop, kill, end, release := process.Signals(time.Hour, func(s os.Signal) { t.Errorf("heard %v", s) })
+	end()
+	<-stop.Done()
+	if kill.Err() != nil {
+		t.Error("end kills at once")
+	}
 	release()
 	<-stop.Done()
 	<-kill.Done()

@@ -88,22 +88,24 @@ func TestEnvelope(t *testing.T) {
 }
 
 func TestDepth(t *testing.T) {
-	nested := func(open, value, shut string, n int) string {
-		return `{"type":"Broadcast","data":{"topic":"t","payload":` + strings.Repeat(open, n) + value + strings.Repeat(shut, n) + `}}`
+	nested := func(open, value, shut string, n int) []byte {
+		return []byte(`{"type":"Broadcast","data":{"topic":"t","payload":` + strings.Repeat(open, n) + value + strings.Repeat(shut, n) + `}}`)
 	}
+	const left = MaxDepth - 2
 	var e Envelope
-	for _, shape := range [][3]string{{"[", "", "]"}, {`{"a":`, "1", "}"}, {`[{"[{":`, "1", "}]"}} {
-		n := (MaxDepth - 2) / strings.Count(strings.ReplaceAll(shape[0], `"[{"`, ""), "[")
-		if shape[0][0] == '{' {
-			n = MaxDepth - 2
-		} else if shape[0] != "[" {
-			n = (MaxDepth - 2) / 2
+	for _, tt := range []struct {
+		open, value, shut string
+		most              int
+	}{
+		{"[", "", "]", left},
+		{`{"a":`, "1", "}", left},
+		{`[{"[{\"":`, `"]}"`, "}]", left / 2},
+	} {
+		if err := e.Parse(nested(tt.open, tt.value, tt.shut, tt.most)); err != nil {
+			t.Errorf("%d times %s: %v", tt.most, tt.open, err)
 		}
-		if err := e.Parse([]byte(nested(shape[0], shape[1], shape[2], n))); err != nil {
-			t.Errorf("%d times %s: %v", n, shape[0], err)
-		}
-		if err := e.Parse([]byte(nested(shape[0], shape[1], shape[2], n+1))); !errors.Is(err, ErrDepth) {
-			t.Errorf("%d times %s: %v, want ErrDepth", n+1, shape[0], err)
+		if err := e.Parse(nested(tt.open, tt.value, tt.shut, tt.most+1)); !errors.Is(err, ErrDepth) {
+			t.Errorf("%d times %s: %v, want ErrDepth", tt.most+1, tt.open, err)
 		}
 	}
 	if want := fmt.Sprint(MaxDepth); !strings.Contains(ErrDepth.Error(), want) {

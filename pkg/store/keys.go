@@ -1,0 +1,16 @@
+package store
+
+import "strings"
+
+// Every key of Redis begins with rt: and has its user in braces, the hash tag: a cluster keeps
+// the keys of a user on one node, which a script over several of them requires.
+
+// tag makes a user part of a hash tag. A brace would end it early, so that two keys of the
+// user could end up apart.
+var tag = strings.NewReplacer("%", "%25", "}", "%7D")
+
+// queueKeys are the keys of a user's queue: the stream and its index.
+func queueKeys(user string) []string {
+	key := "rt:{" + tag.Replace(user) + "}:dm"
+	return []string{key, key + ":index"}
+}

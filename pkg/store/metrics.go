@@ -1,0 +1,51 @@
+package store
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/realtime-cluster/realtime/pkg/metric"
+)
+
+// dependency is the label of the breaker's metrics.
+const dependency = "redis"
+
+// metrics of one Store. Safe for concurrent use.
+type metrics struct {
+	state   prometheus.Gauge
+	changes *prometheus.CounterVec // by the state it came into
+
+	connection, timeout, reply, refused prometheus.Counter // failed calls
+
+	appended, repeated, expired, removed prometheus.Counter // direct messages
+	fullCount, fullBytes                 prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
+	f := metric.For(reg, role)
+	errors := f.CounterVec(metric.RedisErrors, "kind")
+	full := f.CounterVec(metric.QueueRefused, "bound")
+	m := &metrics{
+		state:      f.GaugeVec(metric.BreakerState, "dependency").WithLabelValues(dependency),
+		changes:    f.CounterVec(metric.BreakerChanges, "dependency", "to"),
+		connection: errors.WithLabelValues("connection"),
+		timeout:    errors.WithLabelValues("timeout"),
+		reply:      errors.WithLabelValues("reply"),
+		refused:    errors.WithLabelValues("refused"),
+		appended:   f.Counter(metric.QueueAppended),
+		repeated:   f.Counter(metric.QueueRepeated),
+		expired:    f.Counter(metric.QueueExpired),
+		removed:    f.Counter(metric.QueueRemoved),
+		fullCount:  full.WithLabelValues("count"),
+		fullBytes:  full.WithLabelValues("bytes"),
+	}
+	for _, s := range []gobreaker.State{gobreaker.StateClosed, gobreaker.StateHalfOpen, gobreaker.StateOpen} {
+		m.changes.WithLabelValues(dependency, s.String())
+	}
+	return m, f.Err()
+}
+
+func (m *metrics) changed(to gobreaker.State) {
+	m.state.Set(float64(to)) // gobreaker counts as metric.BreakerState tells
+	m.changes.WithLabelValues(dependency, to.String()).Inc()
+}
