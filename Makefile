@@ -21,11 +21,11 @@ build: ## build bin/realtime
 test: ## vet and test; installs what the tests need
 	.ci/tools
 	go vet ./...
-	go test ./...
+	go test -count=1 ./... # the tests of the binary build it: go's test cache would not see it change
 
 .PHONY: test-race
 test-race: ## test with the race detector
-	go test -race ./...
+	go test -race -count=1 ./...
 
 .PHONY: lint
 lint: ## go vet, staticcheck, gofmt, golangci-lint

@@ -24,6 +24,7 @@ import (
 	"github.com/realtime-cluster/realtime/gateway"
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/cli"
 	"github.com/realtime-cluster/realtime/pkg/config"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
@@ -32,6 +33,9 @@ import (
 	"github.com/realtime-cluster/realtime/presence"
 	"github.com/realtime-cluster/realtime/router"
 )
+
+// version is set by the linker; see the Makefile.
+var version = ""
 
 func main() { os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)) }
 
@@ -45,9 +49,9 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 	}
 	switch command {
 	case "version":
-		return printVersion(args, stdout, stderr)
+		return cli.PrintVersion(version, args, stdout, stderr)
 	case "help":
-		return help(args, stdout, stderr)
+		return cli.Help(args, stdout, stderr)
 	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
 	default:
 		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
@@ -55,7 +59,7 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 	}
 	cfg, err := config.Load(command, args, lookup)
 	if errors.Is(err, config.ErrHelp) {
-		return help([]string{command}, stdout, stderr)
+		return cli.Help([]string{command}, stdout, stderr)
 	}
 	code := 2
 	if err == nil {
@@ -242,7 +246,7 @@ func (n *node) buildPresence(ctx context.Context) error {
 		return err
 	}
 	p, err := presence.New(presence.Config{
-		Name: n.cfg.NodeName, Version: versionString(), Lanes: n.cfg.Router.Lanes, Conns: conns,
+		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
 		Log: n.log.Named(config.CommandPresence), Registerer: n.registry,
 	})
 	if err != nil {
@@ -259,7 +263,7 @@ func (n *node) buildRouter(ctx context.Context) error {
 		return err
 	}
 	r, err := router.New(router.Config{
-		Name: n.cfg.NodeName, Version: versionString(), Lanes: n.cfg.Router.Lanes, Conns: conns,
+		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
 		Log: n.log.Named(config.CommandRouter), Registerer: n.registry,
 	})
 	if err != nil {
@@ -278,7 +282,7 @@ func (n *node) buildGateway(ctx context.Context) error {
 	c := &n.cfg.Gateway
 	pages := &lateHandler{}
 	n.gateway, err = gateway.New(gateway.Config{
-		Name: n.cfg.NodeName, Version: versionString(), Loops: c.Loops, Conns: conns,
+		Name: n.cfg.NodeName, Version: cli.Version(version), Loops: c.Loops, Conns: conns,
 		Verifier: n.verifier, HTTP: pages, Log: n.log.Named(config.CommandGateway), Registerer: n.registry,
 		MaxConnections: c.MaxConnections, MaxSubscriptions: c.MaxSubscriptions, MaxFrameSize: c.MaxFrameSize,
 		OutboxSize: c.OutboxSize, HeartbeatInterval: c.HeartbeatInterval, ClientTimeout: c.ClientTimeout,
@@ -321,7 +325,7 @@ func (n *node) buildVerifier(ctx context.Context) (err error) {
 // pages is what the operator sees of this process.
 func (n *node) pages() http.Handler {
 	cfg := ops.Config{
-		Version: versionString(), Protocol: protocol.Version, Role: n.cfg.Command, Node: n.cfg.NodeName,
+		Version: cli.Version(version), Protocol: protocol.Version, Role: n.cfg.Command, Node: n.cfg.NodeName,
 		Features: gateway.Features, Settings: n.cfg.Public(), Gatherer: n.registry,
 		Parts: append(n.health, ops.Part{Name: "nats", Ready: n.natsReady, Vital: true}),
 	}
@@ -359,6 +363,30 @@ func (n *node) servePages() {
 	}}
 	// First to start and last to stop: it tells of the others.
 	n.parts = append([]process.Part{page}, n.parts...)
+}
+
+// announce says that everything runs; in development mode, how to try it.
+func (n *node) announce(stdout io.Writer) {
+	n.log.Info("ready", zap.String("version", cli.Version(version)), zap.Stringer("address", n.listener.Addr()),
+		zap.String("command", n.cfg.Command))
+	if !n.cfg.Dev {
+		return
+	}
+	screen := cli.Screen{Version: cli.Version(version), Addr: n.listener.Addr(), OneOff: n.oneOff}
+	if n.cfg.Auth.Secret != "" {
+		screen.Tokens = make(map[string]string)
+		for _, user := range []string{"alice", "bob"} {
+			token, err := auth.Mint(n.cfg.Auth.Secret, auth.TokenSpec{
+				User: user, Issuer: n.cfg.Auth.Issuer, Audience: n.cfg.Auth.Audience, TTL: 24 * time.Hour, Now: time.Now(),
+			})
+			if err != nil {
+				n.log.Error("mint a token", zap.Error(err))
+				return
+			}
+			screen.Tokens[user] = token
+		}
+	}
+	screen.Print(stdout)
 }
 
 // close ends what the parts ran on.

@@ -36,6 +36,7 @@ type record struct {
 	kind  wire.Kind
 	op    uint64
 	topic string
+	moved bool // forwarded by another owner
 }
 
 // client is one connection as its user sees it.
@@ -73,6 +74,7 @@ func (w *world) adopt() {
 	for id, o := range w.owners {
 		if !slices.Contains(w.active, id) && !slices.Contains(w.leaving, id) {
 			delete(w.owners, id)
+			w.lost(o.queue)
 			continue
 		}
 		for topic := range o.knows { // what owners forget with a view
@@ -87,12 +89,23 @@ func (w *world) adopt() {
 				kept = append(kept, rec)
 			case rec.kind == wire.KindJoin && rec.op == 0:
 			case to != nil:
+				rec.moved = true
 				to.queue = append(to.queue, rec)
 			case rec.op != 0:
 				w.l.done(wire.Done{Op: rec.op, Code: 503})
 			}
 		}
 		o.queue = kept
+	}
+}
+
+// lost fails what had been forwarded to an owner that is dead. (The loop, which sent it to
+// another, would wait for REQUEST_TIMEOUT.)
+func (w *world) lost(queue []record) {
+	for _, rec := range queue {
+		if rec.moved && rec.op != 0 {
+			w.l.done(wire.Done{Op: rec.op, Code: 503})
+		}
 	}
 }
 
@@ -171,7 +184,7 @@ func (w *world) records(o *fakeOwner, batch []byte) {
 		if err := i.Decode(rec.Body); err != nil {
 			w.t.Fatal(err)
 		}
-		o.queue = append(o.queue, record{rec.Kind, i.Op, strings.Clone(i.Topic)})
+		o.queue = append(o.queue, record{kind: rec.Kind, op: i.Op, topic: strings.Clone(i.Topic)})
 	}
 }
 

@@ -10,7 +10,7 @@ type batch struct {
 	refused uint32 // how many of these the server answered with "no responders"
 }
 
-// queue is a ring of batches that keeps its memory.
+// queue is a ring of batches that keeps its memory, but not that of a bad time.
 type queue struct {
 	ring  []batch
 	head  int
@@ -36,9 +36,14 @@ func (q *queue) pop() batch {
 	b := *q.at(0)
 	*q.at(0) = batch{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
-	q.count--
+	if q.count--; q.count == 0 && len(q.ring) > queueKeep {
+		q.ring, q.head = nil, 0
+	}
 	return b
 }
+
+// queueKeep is how many places an empty queue keeps: what a window takes, and some.
+const queueKeep = 2 * windowBatches
 
 // Pool keeps the buffers of batches for the Outs of one goroutine, which owns it.
 type Pool struct{ free [][]byte }

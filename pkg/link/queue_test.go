@@ -45,6 +45,23 @@ func TestQueueAgainstSlice(t *testing.T) {
 	}
 }
 
+func TestQueueShrinks(t *testing.T) {
+	var q queue
+	for _, n := range []int{queueKeep, 10 * queueKeep, 5} {
+		for i := range n {
+			q.push(batch{seq: uint64(i)})
+		}
+		for i := range n {
+			if got := q.pop().seq; got != uint64(i) {
+				t.Fatalf("popped %d, want %d", got, i)
+			}
+		}
+		if len(q.ring) > queueKeep {
+			t.Errorf("an empty queue keeps %d places", len(q.ring))
+		}
+	}
+}
+
 func TestPool(t *testing.T) {
 	var p Pool
 	for range 2 * poolBuffers {

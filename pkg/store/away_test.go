@@ -167,8 +167,8 @@ func TestBusy(t *testing.T) {
 // TestFailover kills the master of a replica and a sentinel.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	master := startServer(t)
-	replica := startServer(t, "--replicaof", "127.0.0.1 "+master.port, "--repl-diskless-sync-delay", "0")
+	master := startServer(t, "--repl-diskless-sync-delay", "0")
+	replica := startServer(t, "--replicaof", "127.0.0.1 "+master.port)
 	client := replica.client()
 	defer client.Close()
 	eventually(t, 10*time.Second, "the replica follows", func() bool {

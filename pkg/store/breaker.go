@@ -134,7 +134,7 @@ func (b *breaker) explain(err error) error {
 	default:
 		b.metrics.connection.Inc()
 	}
-	if _, moved := redis.IsMovedError(err); moved {
+	if redis.HasErrorPrefix(err, "MOVED ") {
 		err = fmt.Errorf("%w: %w", errClusterNode, err)
 	}
 	if away(err) {

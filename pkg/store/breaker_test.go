@@ -116,6 +116,14 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
+// TestClusterNode is what is said where cluster=true is missing.
+func TestClusterNode(t *testing.T) {
+	err := testBreaker(t).do(t.Context(), once, func(context.Context) error { return serverError("MOVED 1 127.0.0.1:2") })
+	if !errors.Is(err, errClusterNode) || errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestBreakerHalfOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := testBreaker(t)

@@ -33,12 +33,15 @@ type target struct {
 // Its errors hold no part of the URL that could be of a password.
 func parse(text string, timeout time.Duration) (target, error) {
 	u, err := url.Parse(text)
-	// An @ so late means that a / ? or # in the password ended the host early.
-	if err != nil || u.Opaque != "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+	switch {
+	case err != nil, u.Opaque != "":
 		return target{}, errNotURL
-	}
-	if strings.Contains(u.Host, ",") {
+	case strings.Contains(u.Path+u.RawQuery+u.Fragment, "@"): // a / ? or # in the password ended the host
+		return target{}, errNotURL
+	case strings.Contains(u.Host, ","):
 		return target{}, errors.New("further addresses are parameters: addr=host:port")
+	case strings.Count(u.Host, ":") > 1 && u.Host[0] != '[':
+		return target{}, errNotURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {

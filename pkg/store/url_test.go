@@ -141,19 +141,3 @@ func TestEmbeddedSaysSo(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// TestClusterNode is what is said when cluster=true is missing.
-func TestClusterNode(t *testing.T) {
-	t.Parallel()
-	s := open(t, startCluster(t, 3)[0].url())
-	q := NewQueue(s.Store, ample)
-	var texts []string
-	for _, user := range []string{"a", "b", "c", "d", "e", "f"} {
-		if err := q.Append(t.Context(), user, message("a", 1)); err != nil {
-			texts = append(texts, err.Error())
-		}
-	}
-	if len(texts) == 0 || !strings.Contains(texts[0], errClusterNode.Error()) {
-		t.Errorf("errors %q", texts)
-	}
-}

@@ -1,4 +1,4 @@
-package main_test
+package e2e_test
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func run(m *testing.M) int {
 	binary = filepath.Join(dir, "realtime")
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", binary, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", binary, "github.com/realtime-cluster/realtime")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1

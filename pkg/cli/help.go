@@ -1,4 +1,5 @@
-package main
+// Package cli is what the command line prints: help, the version, and the screen of development mode.
+package cli
 
 import (
 	"fmt"
@@ -9,9 +10,6 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/config"
 )
-
-// version is set by the linker; see the Makefile.
-var version = ""
 
 const overview = `realtime: messaging for browsers and backends, by WebSocket
 
@@ -26,8 +24,9 @@ const overview = `realtime: messaging for browsers and backends, by WebSocket
 To try it: realtime -dev
 `
 
-func help(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || args[0] == "help" || asksHelp(args) {
+// Help prints the overview, or the help of the command that args names. It returns the exit code.
+func Help(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 || args[0] == "help" || AsksHelp(args) {
 		fmt.Fprint(stdout, overview)
 		return 0
 	}
@@ -46,24 +45,26 @@ func help(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// asksHelp reports whether the arguments of a command without settings ask for help.
-func asksHelp(args []string) bool {
+// AsksHelp reports whether the arguments of a command without settings ask for help.
+func AsksHelp(args []string) bool {
 	return len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0])
 }
 
-func printVersion(args []string, stdout, stderr io.Writer) int {
+// PrintVersion prints the version of the program, of Go, and the platform. It returns the exit code.
+func PrintVersion(version string, args []string, stdout, stderr io.Writer) int {
 	switch {
-	case asksHelp(args):
-		return help([]string{"version"}, stdout, stderr)
+	case AsksHelp(args):
+		return Help([]string{"version"}, stdout, stderr)
 	case len(args) > 0:
 		fmt.Fprintf(stderr, "realtime: unexpected argument %q: version takes none\n", args[0])
 		return 2
 	}
-	fmt.Fprintln(stdout, "realtime", versionString(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	fmt.Fprintln(stdout, "realtime", Version(version), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return 0
 }
 
-func versionString() string {
+// Version is the program's version: the one that the linker stamped, or else the build's.
+func Version(version string) string {
 	if version != "" {
 		return version
 	}
