@@ -17,11 +17,13 @@ run: ## run everything in one process, in development mode
 build: ## build bin/realtime
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/realtime .
 
+# One package at a time, as those that run real processes measure pauses; and never from the cache,
+# which does not know that the tests of the binary build it.
 .PHONY: test
 test: ## vet and test; installs what the tests need
 	.ci/tools
 	go vet ./...
-	go test -count=1 ./... # the tests of the binary build it: go's test cache would not see it change
+	go test -count=1 -p 1 ./...
 
 .PHONY: test-race
 test-race: ## test with the race detector

@@ -75,10 +75,17 @@ func (l *loop) refuseTopic(c *conn, name string) rejection {
 	if !c.grants.CanSubscribe(name) {
 		return rejection{name, protocol.CodeForbidden, "not allowed to subscribe to it"}
 	}
-	if most := l.gw.cfg.MaxSubscriptions; len(c.subs)+int(c.joins) >= most && !subscribed(c, l.entries[name]) {
-		return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", most)}
+	if l.full(c) && !subscribed(c, l.entries[name]) {
+		return l.tooMany(name)
 	}
 	return rejection{}
+}
+
+// full reports whether a connection has all the subscriptions that it may have.
+func (l *loop) full(c *conn) bool { return len(c.subs)+int(c.joins) >= l.gw.cfg.MaxSubscriptions }
+
+func (l *loop) tooMany(name string) rejection {
+	return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", l.gw.cfg.MaxSubscriptions)}
 }
 
 // ask begins the op for one topic of a request.
@@ -153,9 +160,9 @@ func (l *loop) done(d wire.Done) {
 // finish lets a Join or Fence take effect, and answers when it was the last of its request.
 func (l *loop) finish(h uint64, code int) {
 	o := l.ops.find(h)
-	kind, e, r, step, counted := o.kind, o.entry, o.req, o.step, o.counted
+	kind, e, r, topic, step, counted := o.kind, o.entry, o.req, o.topic, o.step, o.counted
 	if code != 0 {
-		r.outcome[o.topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
+		r.outcome[topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
 	}
 	l.ops.end(h)
 	e.pending--
@@ -167,6 +174,9 @@ func (l *loop) finish(h uint64, code int) {
 		switch {
 		case e.pattern:
 			l.altered(c, e, step, code == 0)
+		case kind == opJoin && code == 0 && !counted && l.full(c) && !subscribed(c, e):
+			// It was subscribed when it asked, but not any more, and others took its place.
+			r.outcome[topic] = l.tooMany(e.name)
 		case kind == opJoin && code == 0:
 			l.enroll(c, e)
 		case kind == opFence && code == 0:
