@@ -17,7 +17,7 @@ const stopWithin = time.Second
 func (h *harness) load(d time.Duration) loadtest.Load {
 	l := loadtest.Load{
 		Token:  func(user string) (string, error) { return h.token(user), nil },
-		Topics: 50, Publishers: 2, Rate: 200, Exact: 2, Wild: 1, Joiners: 6,
+		Topics: 50, Publishers: 2, Rate: 80, Exact: 2, Wild: 1, Joiners: 6,
 		Duration: d,
 	}
 	for _, g := range h.gateway {

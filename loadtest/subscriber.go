@@ -59,7 +59,8 @@ func (s *subscriber) join(ctx context.Context, at time.Duration) error {
 		return nil
 	}
 	for {
-		err := s.subscribe(ctx)
+		// What was asked for takes effect, whether or not anybody waits for the answer.
+		err := s.subscribe(context.WithoutCancel(ctx))
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return nil

@@ -74,7 +74,7 @@ func eventually(t *testing.T, members []*natsMember, within time.Duration, want 
 	}
 	began := time.Now()
 	for _, m := range members {
-		for m.Views().Routers.Version != version(nodes) {
+		for m.Views().Routers.Version != version(nodes, nil) {
 			if time.Since(began) > within {
 				t.Fatalf("after %s member %d sees %s, want %s", within, m.Self().ID,
 					refs(m.Views().Routers.Active), refs(nodes))

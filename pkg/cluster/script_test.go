@@ -138,7 +138,7 @@ func (s *script) apply(e Effects) {
 		s.print("deposed: now %s", short(s.m.Self().Ref))
 	}
 	if e.Views != nil {
-		if e.Views.Gateways.Version+e.Views.Routers.Version+e.Views.Presences.Version == 0 {
+		if len(e.Views.Gateways.Active)+len(e.Views.Routers.Active)+len(e.Views.Presences.Active) == 0 {
 			s.print("nobody is active%s", reasons(e.Changes))
 		}
 		for _, r := range Roles {

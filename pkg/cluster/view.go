@@ -11,7 +11,7 @@ import (
 // View is the live nodes of one role. It is immutable.
 type View struct {
 	Role    Role
-	Version uint64 // derived from the IDs, incarnations and lanes in Active; 0 for an empty list
+	Version uint64 // derived from the IDs, incarnations and lanes in both lists; 0 for an empty view
 	Active  []Node // own keys; sorted by ID
 	Leaving []Node // alive, own nothing any more; sorted by ID
 }
@@ -30,23 +30,32 @@ func newView(role Role, nodes []Node) *View {
 	byID := func(a, b Node) int { return cmp.Compare(a.ID, b.ID) }
 	slices.SortFunc(v.Active, byID)
 	slices.SortFunc(v.Leaving, byID)
-	v.Version = version(v.Active)
+	v.Version = version(v.Active, v.Leaving)
 	return v
 }
 
 // version is part of the protocol between nodes, as Hash is: equal lists give equal
-// versions on every node.
-func version(active []Node) uint64 {
-	if len(active) == 0 {
+// versions on every node. Those who leave are in it, although they own nothing: a node that
+// comes and soon leaves would otherwise bring back the version from before it came, and who
+// is told that version could not tell the past from the future.
+func version(active, leaving []Node) uint64 {
+	if len(active)+len(leaving) == 0 {
 		return 0
 	}
-	b := make([]byte, 0, 16*len(active))
-	for _, n := range active {
+	b := appendRefs(make([]byte, 0, 16*(len(active)+len(leaving)+1)), active)
+	if len(leaving) > 0 {
+		b = appendRefs(binary.BigEndian.AppendUint64(b, 0), leaving) // no node's ID is 0
+	}
+	return max(1, xxh3.Hash(b)) // 0 says empty
+}
+
+func appendRefs(b []byte, nodes []Node) []byte {
+	for _, n := range nodes {
 		b = binary.BigEndian.AppendUint64(b, n.ID)
 		b = binary.BigEndian.AppendUint32(b, n.Inc)
 		b = binary.BigEndian.AppendUint32(b, uint32(n.Lanes))
 	}
-	return max(1, xxh3.Hash(b)) // 0 says empty
+	return b
 }
 
 // Owner is the index in Active of the node that owns the key with this hash, -1 if there is

@@ -143,6 +143,13 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%s: version differs: %v, want %v", name, got, want)
 		}
 	}
+	// One that came and leaves is not the same as one that never came, nor is the last to leave.
+	if newView(RoleRouter, append(slices.Clone(nodes), Node{Ref: Ref{5, 0}, Lanes: 2, State: Leaving})).Version == base {
+		t.Error("version does not depend on who leaves")
+	}
+	if newView(RoleRouter, []Node{{Ref: Ref{1, 0}, Lanes: 2, State: Leaving}}).Version == 0 {
+		t.Error("version 0 with a node that leaves")
+	}
 	if v := newView(RoleRouter, nil); v.Version != 0 || v.Owner(1) != -1 {
 		t.Errorf("empty view: version %d, owner %d", v.Version, v.Owner(1))
 	}

@@ -59,6 +59,7 @@ type Lane struct {
 	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
+	back     []waiting // what a peer that is gone never took, until adopt has dealt with it
 }
 
 // event is what the node tells its lanes.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/link"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -116,14 +117,39 @@ func (l *Lane) wait(from Source, view uint64, rec wire.Record, forwarded bool) {
 	}
 }
 
+// takeBack collects what was forwarded over a link whose other end is gone: what certainly
+// never arrived goes its way anew, what may have arrived is refused.
+func (l *Lane) takeBack(o *link.Out) {
+	for batch, never := range o.Unacked {
+		for rec, err := range wire.Records(batch) {
+			var f wire.Forward
+			if err != nil || rec.Kind != wire.KindForward || f.Decode(rec.Body) != nil {
+				continue
+			}
+			g := l.gateways[cluster.Ref{ID: f.FromID, Inc: f.FromInc}]
+			if g == nil {
+				continue
+			}
+			from := Source{Gateway: g, Loop: f.FromLane}
+			if !never {
+				l.metrics.refused.Inc()
+				l.handler.Refuse(from, f.Record)
+				continue
+			}
+			f.Record.Body = append([]byte(nil), f.Record.Body...)
+			l.back = append(l.back, waiting{from: from, view: f.View, rec: f.Record, until: l.now.Add(waitMax)})
+		}
+	}
+}
+
 // openWaiting deals with what waited: what was forwarded came first.
 func (l *Lane) openWaiting() { l.rerouteWaiting() }
 
 // rerouteWaiting decides anew on everything that waits, in order.
 func (l *Lane) rerouteWaiting() {
-	w := l.waiting
-	l.waiting = waitRoom{}
-	for _, list := range [][]waiting{w.forwarded, w.direct} {
+	w, back := l.waiting, l.back
+	l.waiting, l.back = waitRoom{}, nil
+	for _, list := range [][]waiting{w.forwarded, back, w.direct} {
 		for i := range list {
 			at := &list[i]
 			before := l.waiting.len()

@@ -49,7 +49,7 @@ func BenchmarkReadNone(b *testing.B) {
 	})
 }
 
-// BenchmarkRemove takes away a message that was appended before.
+// BenchmarkAppendRemove queues a message, reads it and removes it: three calls.
 func BenchmarkAppendRemove(b *testing.B) {
 	kinds(b, func(b *testing.B, q *Queue) {
 		for n := 0; b.Loop(); n++ {

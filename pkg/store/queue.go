@@ -12,7 +12,7 @@ const emptyTime = time.Minute
 // Limits bound the queue of each user. All are above zero.
 type Limits struct {
 	MaxCount int           // messages
-	MaxBytes int           // of payloads, senders and IDs together
+	MaxBytes int           // of payloads, senders and IDs together; a larger message never fits
 	TTL      time.Duration // a message that waited longer is dropped; by Redis's clock, in milliseconds
 }
 

@@ -364,6 +364,17 @@ func testForeign(t *testing.T, s opened) {
 	time.Sleep(320 * time.Millisecond)
 	wantIDs(t, q, "foreign", "")
 
+	// A lost stream does not make its messages repeats, a lost index does not stop the stream.
+	q = NewQueue(s.Store, ample)
+	for _, key := range queueKeys("lost") {
+		appendAll(t, q, "lost", message("a", 1))
+		if err := s.client.Del(t.Context(), key).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendAll(t, q, "lost", message("a", 2))
+	wantIDs(t, q, "lost", "a-1 a-2")
+
 	// A key of another kind is an error, and one of this user alone.
 	if err := s.client.Set(t.Context(), queueKeys("string")[0], "x", 0).Err(); err != nil {
 		t.Fatal(err)
