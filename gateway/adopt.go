@@ -11,7 +11,7 @@ import (
 // everyone hears Synced, and what was under way to a router that died goes on or fails.
 // pkg/owner tells the whole of a view change.
 func (l *loop) adopt(self cluster.Ref, views *cluster.Views) {
-	old := l.view.Version
+	old := l.view
 	// Were we deposed, the owners have dropped what they knew of us, and take nothing of our
 	// former life: everything begins again but the sockets.
 	deposed := self != l.self
@@ -42,10 +42,10 @@ func (l *loop) adopt(self cluster.Ref, views *cluster.Views) {
 		l.routers = append(l.routers, l.ups[n.Ref])
 	}
 	l.tellMoved(fresh)
-	if old != l.view.Version || len(fresh) > 0 {
+	if old.Version != l.view.Version || len(fresh) > 0 {
 		l.tellSynced()
 	}
-	l.recover(lost)
+	l.recover(old, lost)
 	if len(fresh)+len(lost) > 0 {
 		l.askPatternsAgain()
 	}
@@ -91,8 +91,8 @@ func (l *loop) tellSynced() {
 // recover deals with what was under way to routers that are gone. What certainly never
 // reached them goes to the new owners. A Broadcast that may have reached them is not sent
 // again, as that could deliver it twice: its sender gets Error 503. Joins and fences are
-// asked for anew, which does no harm.
-func (l *loop) recover(lost map[cluster.Ref]*upstream) {
+// asked for anew, which does no harm. old is the view until now.
+func (l *loop) recover(old *cluster.View, lost map[cluster.Ref]*upstream) {
 	if len(lost) == 0 {
 		return
 	}
@@ -105,7 +105,7 @@ func (l *loop) recover(lost map[cluster.Ref]*upstream) {
 					if err != nil {
 						break
 					}
-					if !certain {
+					if !certain || overtaken(rec, u, old) {
 						l.countLost(rec)
 						continue
 					}
@@ -130,6 +130,18 @@ func (l *loop) recover(lost map[cluster.Ref]*upstream) {
 	for _, rec := range never {
 		l.redirect(rec)
 	}
+}
+
+// overtaken reports whether a Broadcast's topic had moved to another owner before the router
+// that it was sent to was known to be gone: then later ones have gone there, and it would
+// come after them.
+func overtaken(rec wire.Record, u *upstream, old *cluster.View) bool {
+	var p wire.Publish
+	if rec.Kind != wire.KindPublish || p.Decode(rec.Body) != nil {
+		return false
+	}
+	i := old.Owner(cluster.Hash(p.Topic))
+	return i < 0 || old.Active[i].Ref != u.node.Ref
 }
 
 // redirect sends a record to the owner by the view of now.

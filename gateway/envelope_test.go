@@ -25,6 +25,8 @@ func TestBadMessages(t *testing.T) {
 		{`{'type':'Ping'}`, 400, "JSON", ""},
 		{`{"type":"Ping","id":"x","data":{"timestamp":01}}`, 400, "JSON", ""},
 		{`nonsense`, 400, "JSON", ""},
+		{`{"type":"Broadcast","data":{"topic":"a","payload":` + deep(1000) + `}}`, 400, "deep", ""},
+		{deep(32000), 400, "deep", ""},
 		{`null`, 400, "object", ""},
 		{`[]`, 400, "object", ""},
 		{`"Ping"`, 400, "object", ""},
@@ -85,6 +87,8 @@ func TestBadMessages(t *testing.T) {
 		}
 	}
 }
+
+func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
 // What is odd, but a message, is taken for one.
 func TestOddMessages(t *testing.T) {

@@ -188,6 +188,7 @@ func (g *Gateway) Live(ctx context.Context) error {
 // Run serves the listener until stop is done; then it tells the clients, closes them, and
 // returns when they are gone or kill is done. Every goroutine has ended when it returns.
 func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
+	defer g.closeHandoffs()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(kill))

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ const secret = auth.Secret("a secret of the tests, and of nobody else")
 // sockets. Everything is stopped, and waited for, when the test ends.
 type harness struct {
 	t       *testing.T
-	server  *backbone.Embedded
+	server  nats.InProcessConnProvider
 	log     *zap.Logger
 	gateway []*gatewayNode
 	router  []*routerNode
@@ -46,18 +47,34 @@ type routerNode struct {
 	metrics *prometheus.Registry
 	conns   []*nats.Conn
 	stop    func() // in good order
+	killed  atomic.Bool
+}
+
+// kill ends a router as the end of its process would: without a word, in the middle of
+// whatever it does.
+func (r *routerNode) kill() {
+	r.killed.Store(true)
+	for _, nc := range r.conns {
+		nc.Close()
+	}
 }
 
 // start brings up a cluster. tune, if not nil, changes the gateways' configuration.
 func start(t *testing.T, gateways, routers int, tune func(*gateway.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))}
-	server, err := backbone.StartEmbedded(backbone.EmbeddedConfig{DataDir: t.TempDir(), Log: h.log})
+	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
+	server, err := backbone.StartEmbedded(backbone.EmbeddedConfig{DataDir: t.TempDir(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.server = server
 	t.Cleanup(server.Shutdown)
+	return startOn(t, server, log, gateways, routers, tune)
+}
+
+// startOn is start with a NATS server that is there already.
+func startOn(t *testing.T, server nats.InProcessConnProvider, log *zap.Logger, gateways, routers int, tune func(*gateway.Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, server: server, log: log}
 	for range routers {
 		h.addRouter()
 	}
@@ -119,7 +136,13 @@ func (h *harness) addRouter() *routerNode {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	node := &routerNode{Router: r, metrics: registry, conns: conns, stop: h.run(conns, r.Run)}
+	node := &routerNode{Router: r, metrics: registry, conns: conns}
+	node.stop = h.run(conns, func(stop, kill context.Context) error {
+		if err := r.Run(stop, kill); !node.killed.Load() {
+			return err
+		}
+		return nil
+	})
 	<-r.Started()
 	h.router = append(h.router, node)
 	return node

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // newHTTPServer serves what is not a WebSocket.
@@ -55,6 +57,18 @@ func (l *handoffListener) Accept() (net.Conn, error) {
 func (l *handoffListener) Close() error {
 	l.close()
 	return nil
+}
+
+// closeHandoffs closes what net/http did not come to take.
+func (g *Gateway) closeHandoffs() {
+	for {
+		select {
+		case h := <-g.handoffs:
+			_ = unix.Close(h.fd)
+		default:
+			return
+		}
+	}
 }
 
 // Addr is the address that the gateway listens on.

@@ -124,6 +124,8 @@ func (l *loop) run(ctx context.Context) {
 		}
 	}
 	l.mail.close()
+	l.closing = true
+	l.turn(nil) // what was posted meanwhile: sockets, perhaps
 	l.conns.each(func(c *conn) { l.drop(c, endShutdown) })
 	for _, o := range l.outs {
 		if o != nil {

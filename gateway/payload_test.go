@@ -19,8 +19,8 @@ func TestPayloadByteForByte(t *testing.T) {
 		`"` + "\u2028\u2029\u007f\ufeff" + `"`,
 		`{}`, `[]`, `{ }`, "[\n\t1 ,\r\n 2 ]", `{"a":1,"a":2,"b":{"a":3,"a":4}}`, `{"b":1,"a":2}`, `{"":{"":[]}}`,
 		`{"type":"Broadcast","data":{"topic":"x","payload":"}}}"}}`, `"]}}\\\"}"`, `[[[[[[]]]]],"[",{"]":"{"}]`,
-		strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
-		strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000),
+		strings.Repeat("[", 510) + strings.Repeat("]", 510), // and two around it: as deep as may be
+		strings.Repeat(`{"a":`, 510) + "1" + strings.Repeat("}", 510),
 		`"` + strings.Repeat("x", 60000) + `"`,
 		`[` + strings.Repeat(" ", 50000) + `]`,
 	} {
@@ -33,6 +33,10 @@ func TestPayloadByteForByte(t *testing.T) {
 				continue
 			}
 			sender.send(strings.ReplaceAll(around, "%", payload))
+			if rest := sender.lives(); len(rest) > 0 {
+				t.Errorf("%.100s in %s\n got %s", payload, around, rest)
+				continue
+			}
 			if got := reader.next().Get("data.payload").Raw; got != payload {
 				t.Errorf("%.100s in %s\n got %.100s", payload, around, got)
 			}

@@ -20,6 +20,8 @@ type talk struct {
 	conn net.Conn
 	in   *bufio.Reader
 	code int // of the close frame; 0: none came
+
+	passed []gjson.Result // what the test has set aside
 }
 
 // patience is how long a test waits for what must come.
@@ -50,10 +52,15 @@ func (h *harness) open(g *gatewayNode, token string) *talk {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { _ = conn.Close() })
+	return newTalk(h.t, conn, in)
+}
+
+// newTalk talks over a connection that is upgraded; in may be nil.
+func newTalk(t testing.TB, conn net.Conn, in *bufio.Reader) *talk {
 	if in == nil {
 		in = bufio.NewReader(conn)
 	}
-	return &talk{t: h.t, conn: conn, in: in}
+	return &talk{t: t, conn: conn, in: in}
 }
 
 // send writes messages, a text frame each, at once.

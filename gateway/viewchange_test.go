@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -94,6 +95,43 @@ func TestRoutersComeAndLeave(t *testing.T) {
 	t.Logf("%d changes, %d holds of %.1f ms on average", changes, holds, 1000*seconds/float64(holds))
 	if late > 0 {
 		t.Errorf("%v holds ended by time", late)
+	}
+}
+
+// When routers die, their topics pause for seconds and messages are refused, but order holds
+// and nothing is doubled; and once the views have settled, nothing is lost.
+func TestRoutersDie(t *testing.T) {
+	const settle = 4 * time.Second
+	h := start(t, 3, 3, nil)
+	joins := make(chan struct{}, 3)
+	fault := func(name string, at time.Duration, settle time.Duration, do func()) loadtest.Fault {
+		return loadtest.Fault{
+			Name: name, At: at, Before: time.Millisecond, Settle: settle,
+			Do: func(context.Context) error { do(); return nil },
+		}
+	}
+	join := func() { joins <- struct{}{} }
+	load := h.load(19 * time.Second)
+	load.Faults = []loadtest.Fault{
+		fault("one dies", 2*time.Second, settle, h.router[0].kill),
+		fault("one joins", 7*time.Second, 0, join),
+		fault("one dies as another joins", 8*time.Second, settle, func() { join(); h.router[1].kill() }),
+		fault("two die at once", 13*time.Second, settle, func() { h.router[2].kill(); h.router[3].kill() }),
+	}
+	r := h.under(load, func(over <-chan struct{}) {
+		for {
+			select {
+			case <-joins:
+				h.addRouter()
+			case <-over:
+				return
+			}
+		}
+	})
+	for _, w := range r.Verdict.Windows {
+		if pause := max(w.Acks.Length(), w.Deliveries.Length()); pause > settle {
+			t.Errorf("%s: a topic paused for %v", w.Name, pause)
+		}
 	}
 }
 

@@ -109,5 +109,5 @@ func (l *Lane) ackBatch(to cluster.Ref) []byte {
 func (l *Lane) sendAcks(b []byte, subject string) {
 	l.acks = b
 	// Lost acknowledgements are asked for by a repeat.
-	_ = l.nc.Publish(subject, b)
+	_ = l.send(subject, "", b)
 }

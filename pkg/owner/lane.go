@@ -32,6 +32,7 @@ type Lane struct {
 	node    *Node
 	index   int
 	nc      *nats.Conn
+	send    link.Send // over nc, or a test's network
 	handler Handler
 	log     *zap.Logger
 	metrics *metrics
@@ -72,8 +73,9 @@ type event struct {
 }
 
 func newLane(n *Node, index int) *Lane {
+	nc := n.cfg.Conns[index%len(n.cfg.Conns)]
 	l := &Lane{
-		node: n, index: index, nc: n.cfg.Conns[index%len(n.cfg.Conns)],
+		node: n, index: index, nc: nc, send: nc.PublishRequest,
 		log: n.cfg.Log.With(zap.Int("lane", index)), metrics: n.metrics,
 		in:       make(chan *nats.Msg, laneQueue),
 		events:   make(chan event, 64),
@@ -401,9 +403,7 @@ func (l *Lane) newOut(to cluster.Ref, subject string, bound int) *link.Out {
 		Number:  l.links,
 		Bound:   bound,
 		Pool:    &l.pool,
-		Send: func(subject, refuse string, b []byte) error {
-			return l.nc.PublishRequest(subject, refuse, b)
-		},
+		Send:    l.send,
 	})
 	if n == len(l.outs) {
 		l.outs = append(l.outs, nil)

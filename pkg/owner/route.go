@@ -117,9 +117,10 @@ func (l *Lane) wait(from Source, view uint64, rec wire.Record, forwarded bool) {
 	}
 }
 
-// takeBack collects what was forwarded over a link whose other end is gone: what certainly
-// never arrived goes its way anew, what may have arrived is refused.
-func (l *Lane) takeBack(o *link.Out) {
+// takeBack collects what was forwarded over a link to a peer that is gone. What certainly
+// never arrived goes its way anew. What may have arrived is refused, and so is what would
+// come too late, as the key had moved on before the peer was known to be gone.
+func (l *Lane) takeBack(p *peer, o *link.Out) {
 	for batch, never := range o.Unacked {
 		for rec, err := range wire.Records(batch) {
 			var f wire.Forward
@@ -131,7 +132,7 @@ func (l *Lane) takeBack(o *link.Out) {
 				continue
 			}
 			from := Source{Gateway: g, Loop: f.FromLane}
-			if !never {
+			if !never || !l.ownedBy(p, f.Record) {
 				l.metrics.refused.Inc()
 				l.handler.Refuse(from, f.Record)
 				continue
@@ -140,6 +141,13 @@ func (l *Lane) takeBack(o *link.Out) {
 			l.back = append(l.back, waiting{from: from, view: f.View, rec: f.Record, until: l.now.Add(waitMax)})
 		}
 	}
+}
+
+// ownedBy reports whether a peer owns a record's key by the current view.
+func (l *Lane) ownedBy(p *peer, rec wire.Record) bool {
+	key, _, err := l.handler.Key(rec)
+	i := l.views.current.Owner(cluster.Hash(key))
+	return err == nil && i >= 0 && l.views.current.Active[i].Ref == p.ref
 }
 
 // openWaiting deals with what waited: what was forwarded came first.

@@ -146,7 +146,7 @@ func (l *Lane) dropGateway(g *Gateway) {
 
 func (l *Lane) dropPeer(p *peer) {
 	for _, o := range p.outs {
-		l.takeBack(o)
+		l.takeBack(p, o)
 		l.closeOut(o)
 	}
 	delete(l.peers, p.ref)
