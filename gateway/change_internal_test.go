@@ -13,10 +13,9 @@ import (
 
 // script is a connection of a loop with two routers, in whose name the test answers.
 type script struct {
-	t   *testing.T
-	l   *loop
-	c   *conn
-	ids int
+	t *testing.T
+	l *loop
+	c *conn
 }
 
 func newScript(t *testing.T) *script {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -106,6 +107,15 @@ func masked(payload string) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// readFrame reads one frame of the server's.
+func readFrame(in io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(in); err == nil {
+		f.Payload = make([]byte, f.Header.Length)
+		_, err = io.ReadFull(in, f.Payload)
+	}
+	return f, err
 }
 
 // answer takes the part of the owners: everything that the loop asked of them is done.

@@ -121,7 +121,7 @@ func checkStream(t *testing.T, got []byte, sent [][]byte) {
 	in := bytes.NewReader(got)
 	for n := 0; ; n++ {
 		at := len(got) - in.Len()
-		f, err := ws.ReadFrame(in)
+		f, err := readFrame(in)
 		if err != nil {
 			t.Fatalf("frame %d of what arrived is not whole: %v", n, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -78,15 +79,21 @@ func (k *talk) send(messages ...string) {
 
 // frame reads the next frame, and answers it where it is a ping.
 func (k *talk) frame() (ws.Frame, error) {
+	f, err := k.read()
+	if err == nil && f.Header.OpCode == ws.OpPing {
+		err = ws.WriteFrame(k.conn, ws.MaskFrame(ws.NewPongFrame(f.Payload)))
+	}
+	return f, err
+}
+
+// read reads the next frame, and notes the code of a close.
+func (k *talk) read() (f ws.Frame, err error) {
 	_ = k.conn.SetReadDeadline(time.Now().Add(patience))
-	f, err := ws.ReadFrame(k.in)
-	if err != nil {
+	if f.Header, err = ws.ReadHeader(k.in); err != nil {
 		return f, err
 	}
-	switch f.Header.OpCode {
-	case ws.OpPing:
-		err = ws.WriteFrame(k.conn, ws.MaskFrame(ws.NewPongFrame(f.Payload)))
-	case ws.OpClose:
+	f.Payload = make([]byte, f.Header.Length)
+	if _, err = io.ReadFull(k.in, f.Payload); err == nil && f.Header.OpCode == ws.OpClose {
 		code, _ := ws.ParseCloseFrameData(f.Payload)
 		k.code = int(code)
 	}

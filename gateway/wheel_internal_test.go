@@ -28,7 +28,7 @@ func frames(t *testing.T, peer int32) (list []ws.Frame) {
 	n, _ := readSocket(peer, b)
 	r := bytes.NewReader(b[:n])
 	for r.Len() > 0 {
-		f, err := ws.ReadFrame(r)
+		f, err := readFrame(r)
 		if err != nil {
 			t.Fatalf("what arrived is not whole frames: %v", err)
 		}

@@ -75,7 +75,7 @@ type event struct {
 func newLane(n *Node, index int) *Lane {
 	nc := n.cfg.Conns[index%len(n.cfg.Conns)]
 	l := &Lane{
-		node: n, index: index, nc: nc, send: nc.PublishRequest,
+		node: n, index: index, nc: nc, send: sender(nc),
 		log: n.cfg.Log.With(zap.Int("lane", index)), metrics: n.metrics,
 		in:       make(chan *nats.Msg, laneQueue),
 		events:   make(chan event, 64),
@@ -88,6 +88,16 @@ func newLane(n *Node, index int) *Lane {
 	l.views.reset()
 	l.handler = n.cfg.Handler(l)
 	return l
+}
+
+// sender sends over a connection; without a subject for refusals where none is given.
+func sender(nc *nats.Conn) link.Send {
+	return func(subject, refuse string, b []byte) error {
+		if refuse == "" {
+			return nc.Publish(subject, b)
+		}
+		return nc.PublishRequest(subject, refuse, b)
+	}
 }
 
 // subscribe opens the lane's inboxes.
