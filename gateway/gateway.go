@@ -266,6 +266,8 @@ func (g *Gateway) watch(ctx context.Context, c *natsConn) {
 	status := c.StatusChanged()
 	defer c.RemoveStatusListener(status)
 	for {
+		// Not by the events alone: those before this, or past the channel's ten, are lost.
+		c.up.Store(c.IsConnected())
 		select {
 		case <-ctx.Done():
 			return
@@ -273,10 +275,10 @@ func (g *Gateway) watch(ctx context.Context, c *natsConn) {
 			if !ok {
 				return
 			}
-			c.up.Store(s == nats.CONNECTED)
 			if s != nats.CONNECTED {
 				continue
 			}
+			c.up.Store(true)
 			for _, l := range g.loops {
 				if l.nats == c {
 					l.mail.post((*loop).reconnected)
