@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -74,7 +75,11 @@ func (l *loop) viewOf(active, leaving []uint64) {
 // connect opens a connection on the loop. peer is the client's end, non-blocking.
 func (l *loop) connect(t testing.TB) (c *conn, peer int32) {
 	t.Helper()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	for _, fd := range pair {
+		unix.CloseOnExec(fd)
+		err = errors.Join(err, unix.SetNonblock(fd, true))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func TestMetrics(t *testing.T) {
 	reg.MustRegister(c)
 	c.Inc()
 	w := httptest.NewRecorder()
-	New(Config{Gatherer: reg}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	New(Config{Gatherer: reg}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "realtime_tests_total 1") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

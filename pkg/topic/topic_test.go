@@ -56,7 +56,7 @@ func TestValidate(t *testing.T) {
 		if got := Validate(tt.name); !errors.Is(got, tt.topic) {
 			t.Errorf("Validate(%q) = %v, want %v", tt.name, got, tt.topic)
 		}
-		if got := ValidatePattern(tt.name); got != tt.pattern {
+		if got := ValidatePattern(tt.name); !errors.Is(got, tt.pattern) {
 			t.Errorf("ValidatePattern(%q) = %v, want %v", tt.name, got, tt.pattern)
 		}
 		if wild := errors.Is(tt.topic, ErrWildcard) && tt.pattern == nil; tt.pattern == nil && IsPattern(tt.name) != wild {
