@@ -7,10 +7,7 @@ import (
 )
 
 // interest is who has subscribers of one topic or pattern.
-type interest struct {
-	gateways []audience
-	told     uint64 // the view by which it was last told
-}
+type interest struct{ gateways []audience }
 
 // audience is one gateway's part of an interest: which of its loops have subscribers.
 type audience struct {

@@ -50,20 +50,12 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 	}
 	switch rec.Kind {
 	case wire.KindJoin:
-		t.join(from, i.Topic, t.lane.View(), false)
+		t.join(from, i.Topic)
 		t.done(from, i.Op, 0)
 	case wire.KindFence:
 		t.done(from, i.Op, 0)
 	case wire.KindLeave:
 		t.leave(from.Gateway, i.Topic, 1<<from.Loop)
-	}
-}
-
-// Tell implements owner.Handler: a gateway's account of a topic that moved.
-func (t *topics) Tell(from owner.Source, view uint64, rec wire.Record) {
-	var i wire.Interest
-	if i.Decode(rec.Body) == nil {
-		t.join(from, i.Topic, view, true)
 	}
 }
 
@@ -100,9 +92,9 @@ func (t *topics) Forget(g *owner.Gateway) {
 }
 
 // Keep implements owner.Handler. Patterns stay: they are everybody's.
-func (t *topics) Keep(keep func(key string, view uint64) bool) {
-	for name, i := range t.exact {
-		if !keep(name, i.told) {
+func (t *topics) Keep(keep func(key string) bool) {
+	for name := range t.exact {
+		if !keep(name) {
 			delete(t.exact, name)
 			t.metrics.topics.Dec()
 		}
@@ -124,15 +116,11 @@ func (t *topics) find(name string) *interest {
 	return t.exact[name]
 }
 
-// join notes a gateway's interest. told says that the gateway tells it by a view which
-// this lane may not know yet: that must not be forgotten before it does.
-func (t *topics) join(from owner.Source, name string, view uint64, told bool) {
+// join notes a gateway's interest.
+func (t *topics) join(from owner.Source, name string) {
 	i := t.find(name)
-	if i != nil && told {
-		i.told = view
-	}
 	if i == nil {
-		i = &interest{told: view}
+		i = &interest{}
 		name = strings.Clone(name) // it aliases the batch
 		if topic.IsPattern(name) {
 			t.patterns.Set(name, i)

@@ -247,7 +247,15 @@ func (l *Lane) settle() {
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
 	if !v.released && (late || synced && l.allAcked()) {
+		if synced {
+			l.rerouteWaiting() // what belongs to others goes there before they open
+		}
 		l.release()
+		if synced {
+			// Otherwise somebody may still count on what it told by a view before.
+			l.handler.Keep(func(key string) bool { return l.owns(cluster.Hash(key)) })
+			l.dropStale()
+		}
 	}
 	if !v.open && ((synced && l.allReleased()) || late) {
 		if late && !(synced && l.allReleased()) {
@@ -266,7 +274,7 @@ func (l *Lane) allSynced() bool {
 		return true
 	}
 	for _, g := range l.gateways {
-		if g.listed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !g.allAt(l.views.current.Version) {
 			return false
 		}
 	}
@@ -294,7 +302,7 @@ func (l *Lane) allReleased() bool {
 // missing names who has not followed the view, for the log.
 func (l *Lane) missing() (who []string) {
 	for _, g := range l.gateways {
-		if g.listed && !l.node.cfg.Unfollowed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !l.node.cfg.Unfollowed && !g.allAt(l.views.current.Version) {
 			who = append(who, "gateway "+g.Ref.String())
 		}
 	}
@@ -306,8 +314,7 @@ func (l *Lane) missing() (who []string) {
 	return who
 }
 
-// release tells the other owners that nothing of an older view will come from here,
-// and drops the keys that are theirs now.
+// release tells the other owners that nothing of an older view will come from here.
 func (l *Lane) release() {
 	v := &l.views
 	v.released, v.marks = true, nil
@@ -316,10 +323,6 @@ func (l *Lane) release() {
 			o.End(wire.AppendMark(l.begin(o), wire.KindReleased, wire.Mark{View: v.current.Version}), l.now)
 		}
 	}
-	l.handler.Keep(func(key string, told uint64) bool {
-		// Told by a view that is still to come here: we may be its owner then.
-		return l.owns(cluster.Hash(key)) || !v.knows(told)
-	})
 }
 
 // settled reports whether no view change is under way here.
