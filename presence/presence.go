@@ -53,9 +53,10 @@ func (p *Presence) Started() <-chan struct{} { return p.node.Started() }
 // nothing is a Handler that owns no keys.
 type nothing struct{}
 
-func (nothing) Key(wire.Record) (string, bool, error) { return "", false, nil }
-func (nothing) Apply(owner.Source, wire.Record)       {}
-func (nothing) Refuse(owner.Source, wire.Record)      {}
-func (nothing) Forget(*owner.Gateway)                 {}
-func (nothing) Keep(func(key string) bool)            {}
-func (nothing) Reset()                                {}
+func (nothing) Key(wire.Record) (string, bool, error)   { return "", false, nil }
+func (nothing) Apply(owner.Source, wire.Record)         {}
+func (nothing) Tell(owner.Source, uint64, wire.Record)  {}
+func (nothing) Refuse(owner.Source, wire.Record)        {}
+func (nothing) Forget(*owner.Gateway)                   {}
+func (nothing) Keep(func(key string, view uint64) bool) {}
+func (nothing) Reset()                                  {}

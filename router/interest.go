@@ -7,7 +7,10 @@ import (
 )
 
 // interest is who has subscribers of one topic or pattern.
-type interest struct{ gateways []audience }
+type interest struct {
+	gateways []audience
+	told     uint64 // the view by which it was last told
+}
 
 // audience is one gateway's part of an interest: which of its loops have subscribers.
 type audience struct {

@@ -50,12 +50,20 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 	}
 	switch rec.Kind {
 	case wire.KindJoin:
-		t.join(from, i.Topic)
+		t.join(from, i.Topic, t.lane.View(), false)
 		t.done(from, i.Op, 0)
 	case wire.KindFence:
 		t.done(from, i.Op, 0)
 	case wire.KindLeave:
 		t.leave(from.Gateway, i.Topic, 1<<from.Loop)
+	}
+}
+
+// Tell implements owner.Handler: a gateway's account of a topic that moved.
+func (t *topics) Tell(from owner.Source, view uint64, rec wire.Record) {
+	var i wire.Interest
+	if i.Decode(rec.Body) == nil {
+		t.join(from, i.Topic, view, true)
 	}
 }
 
@@ -92,9 +100,9 @@ func (t *topics) Forget(g *owner.Gateway) {
 }
 
 // Keep implements owner.Handler. Patterns stay: they are everybody's.
-func (t *topics) Keep(keep func(key string) bool) {
-	for name := range t.exact {
-		if !keep(name) {
+func (t *topics) Keep(keep func(key string, view uint64) bool) {
+	for name, i := range t.exact {
+		if !keep(name, i.told) {
 			delete(t.exact, name)
 			t.metrics.topics.Dec()
 		}
@@ -116,11 +124,15 @@ func (t *topics) find(name string) *interest {
 	return t.exact[name]
 }
 
-// join notes a gateway's interest.
-func (t *topics) join(from owner.Source, name string) {
+// join notes a gateway's interest. told says that the gateway tells it by a view which
+// this lane may not know yet: that must not be forgotten before it does.
+func (t *topics) join(from owner.Source, name string, view uint64, told bool) {
 	i := t.find(name)
+	if i != nil && told {
+		i.told = view
+	}
 	if i == nil {
-		i = &interest{}
+		i = &interest{told: view}
 		name = strings.Clone(name) // it aliases the batch
 		if topic.IsPattern(name) {
 			t.patterns.Set(name, i)

@@ -22,8 +22,11 @@ const (
 	testLoops    = 3
 )
 
-// model is topics as simply as can be said: who wants what.
-type model struct{ wants map[string]map[want]bool }
+// model is topics as simply as can be said: who wants what, and when that was last told.
+type model struct {
+	wants map[string]map[want]bool
+	told  map[string]uint64
+}
 
 type want struct {
 	gateway *owner.Gateway
@@ -31,12 +34,15 @@ type want struct {
 }
 
 func newModel() *model {
-	return &model{wants: make(map[string]map[want]bool)}
+	return &model{wants: make(map[string]map[want]bool), told: make(map[string]uint64)}
 }
 
-func (m *model) join(name string, w want) {
+func (m *model) join(name string, w want, view uint64, told bool) {
 	if m.wants[name] == nil {
 		m.wants[name] = make(map[want]bool)
+		m.told[name] = view
+	} else if told {
+		m.told[name] = view
 	}
 	m.wants[name][w] = true
 }
@@ -90,10 +96,11 @@ func (w *world) step(what, which byte) {
 	g := int(which) % testGateways
 	who := want{w.gateways[g], uint16(which>>2) % testLoops}
 	name := names[int(what>>3)%len(names)]
+	view := uint64(which >> 4)
 	switch what & 7 {
 	case 0, 1:
-		w.topics.join(owner.Source{Gateway: who.gateway, Loop: who.loop}, name)
-		w.model.join(name, who)
+		w.topics.join(owner.Source{Gateway: who.gateway, Loop: who.loop}, name, view, what&7 == 1)
+		w.model.join(name, who, view, what&7 == 1)
 	case 2, 3:
 		w.topics.leave(who.gateway, name, 1<<who.loop)
 		w.model.drop(func(n string, x want) bool { return n == name && x == who })
@@ -102,9 +109,9 @@ func (w *world) step(what, which byte) {
 		w.model.drop(func(_ string, x want) bool { return x.gateway == who.gateway })
 		w.gateways[g] = &owner.Gateway{Slot: g}
 	case 5:
-		keep := func(key string) bool { return len(key)%2 == int(which)%2 }
+		keep := func(key string, told uint64) bool { return len(key)%2 == int(which)%2 || told > view }
 		w.topics.Keep(keep)
-		w.model.drop(func(n string, _ want) bool { return !topic.IsPattern(n) && !keep(n) })
+		w.model.drop(func(n string, _ want) bool { return !topic.IsPattern(n) && !keep(n, w.model.told[n]) })
 	case 6:
 		if which == 0 {
 			w.topics.Reset()

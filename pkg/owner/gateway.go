@@ -17,17 +17,7 @@ type Gateway struct {
 
 	listed bool // in the current view; until then only heard of
 	ends   ends
-	synced []course // per loop
-}
-
-// allAt reports whether all loops go by a view.
-func (g *Gateway) allAt(view uint64) bool {
-	for i := range g.synced {
-		if g.synced[i].at() != view {
-			return false
-		}
-	}
-	return true
+	synced []uint64 // per loop: the view that it last said it goes by
 }
 
 // peer is what a lane knows of another owner.

@@ -60,7 +60,7 @@ type Lane struct {
 	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
-	back     []item // what a peer that is gone never took, until adopt has dealt with it
+	back     []waiting // what a peer that is gone never took, until adopt has dealt with it
 }
 
 // event is what the node tells its lanes.
@@ -256,16 +256,11 @@ func (l *Lane) upRecord(g *Gateway, h wire.Header, rec wire.Record) {
 	case wire.KindSynced:
 		var m wire.Mark
 		if m.Decode(rec.Body) == nil {
-			g.synced[h.FromLane].add(m.View)
-			if l.waiting.len() > 0 && l.views.knows(m.View) {
-				l.rerouteWaiting() // it may have waited for a view that the loop has left
-			}
+			g.synced[h.FromLane] = m.View
 			l.settle()
 		}
 	default:
-		l.route(&item{
-			from: Source{Gateway: g, Loop: h.FromLane}, view: h.View, after: g.synced[h.FromLane].n, rec: rec,
-		})
+		l.route(Source{Gateway: g, Loop: h.FromLane}, h.View, rec, false)
 	}
 }
 
@@ -293,11 +288,7 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 			return
 		}
 		g := l.gateway(ref, int(f.Lanes))
-		if int(f.FromLane) >= len(g.synced) {
-			l.metrics.dropped.WithLabelValues(dropFormat).Inc()
-			return
-		}
-		l.route(&item{from: Source{Gateway: g, Loop: f.FromLane}, via: p, view: f.View, rec: f.Record})
+		l.route(Source{Gateway: g, Loop: f.FromLane}, f.View, f.Record, true)
 	}
 }
 
@@ -383,7 +374,7 @@ func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
 		return g
 	}
 	lanes = max(lanes, 1)
-	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), synced: make([]course, lanes)}
+	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), synced: make([]uint64, lanes)}
 	g.ends.out = l.newOut(ref, wire.Down(ref.ID, l.index%lanes), downBound)
 	for g.Slot < len(l.slots) && l.slots[g.Slot] != nil {
 		g.Slot++

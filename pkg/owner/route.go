@@ -15,88 +15,60 @@ const (
 	waitBytes = 32 << 20
 )
 
-// item is a record on its way through a lane.
-type item struct {
-	from  Source
-	via   *peer  // who forwarded it; nil: it came directly
-	view  uint64 // by which it was sent here, by its gateway or by via
-	after int    // without via: its place in its loop's course
-	rec   wire.Record
-	kept  bool      // it waits or has waited: its body is a copy
-	until time.Time // how long it may wait; zero: until it is known what to do with it
-}
-
 // waitRoom holds the records of keys that are not open yet.
 type waitRoom struct {
-	forwarded, direct []item
+	forwarded, direct []waiting
 	bytes             int
+}
+
+type waiting struct {
+	from      Source
+	view      uint64
+	rec       wire.Record // its body is a copy
+	forwarded bool
+	until     time.Time
 }
 
 func (w *waitRoom) len() int { return len(w.forwarded) + len(w.direct) }
 
-// route decides what becomes of a record: dealt with here, kept waiting, or forwarded.
-func (l *Lane) route(it *item) {
-	key, keyed, err := l.handler.Key(it.rec)
+// route decides what becomes of a record: dealt with here, kept waiting, or forwarded. view is
+// the one by which it was sent here, by a gateway or by whoever forwarded it.
+func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) {
+	key, keyed, err := l.handler.Key(rec)
 	if err != nil {
 		l.metrics.dropped.WithLabelValues(dropFormat).Inc()
 		return
 	}
 	if !keyed {
-		l.handler.Apply(it.from, it.rec)
+		l.handler.Apply(from, rec)
+		return
+	}
+	if told(rec) {
+		l.handler.Tell(from, view, rec)
 		return
 	}
 	hash := cluster.Hash(key)
 	switch {
 	case l.owns(hash):
-		if l.held(hash) && !tells(it.rec) {
-			l.wait(it)
+		if l.held(hash) {
+			l.wait(from, view, rec, forwarded)
 			return
 		}
-		l.handler.Apply(it.from, it.rec)
-	case l.ahead(it):
-		l.wait(it)
-	case tells(it.rec) && it.rec.Kind == wire.KindJoin:
-		// The owner by a view that is past: its gateway tells the next one as well.
-	case it.via != nil:
-		l.deny(it)
+		l.handler.Apply(from, rec)
+	case !l.views.knows(view):
+		l.wait(from, view, rec, forwarded) // the sender is ahead of us
+	case forwarded:
+		l.metrics.refused.Inc()
+		l.handler.Refuse(from, rec)
 	default:
-		l.forward(it, hash)
+		l.forward(from, hash, rec)
 	}
 }
 
-func (l *Lane) deny(it *item) {
-	l.metrics.refused.Inc()
-	l.handler.Refuse(it.from, it.rec)
-}
-
-// ahead reports whether a record was sent by a view that is still to come here.
-func (l *Lane) ahead(it *item) bool {
-	if it.via != nil {
-		return !l.views.knows(it.view)
-	}
-	c := &it.from.synced[it.from.Loop]
-	here := l.reached(c)
-	if here == 0 {
-		here = c.last(l.views.knows)
-	}
-	switch {
-	case it.after != here:
-		return it.after > here
-	case here == 0: // the loop has said nothing yet
-		return !l.views.knows(it.view)
-	}
-	return it.view != c.view(here) // by the next one, which it is about to say
-}
-
-// reached is the place in a loop's course at which it came to the current view, 0 if it has not.
-func (l *Lane) reached(c *course) int {
-	return c.last(func(view uint64) bool { return view == l.views.current.Version })
-}
-
-// tells reports whether a record is a gateway's own account of its interest, which asks for
-// no answer and does not wait for the view to open: what is published meanwhile does.
-func tells(rec wire.Record) bool {
-	if rec.Kind != wire.KindJoin && rec.Kind != wire.KindLeave {
+// told reports whether a record is a gateway's own account of its interest, which
+// asks for no answer.
+func told(rec wire.Record) bool {
+	if rec.Kind != wire.KindJoin {
 		return false
 	}
 	var i wire.Interest
@@ -104,47 +76,41 @@ func tells(rec wire.Record) bool {
 }
 
 // forward passes a record to the owner of its key, once.
-func (l *Lane) forward(it *item, hash uint64) {
+func (l *Lane) forward(from Source, hash uint64, rec wire.Record) {
 	own := l.views.current
 	i := own.Owner(hash)
 	if i < 0 {
-		l.deny(it)
+		l.metrics.refused.Inc()
+		l.handler.Refuse(from, rec)
 		return
 	}
 	n := own.Active[i]
 	p := l.peers[n.Ref]
 	if p == nil { // ourselves: the sender counted our lanes otherwise
-		l.deny(it)
+		l.metrics.refused.Inc()
+		l.handler.Refuse(from, rec)
 		return
 	}
 	l.metrics.forwarded.Inc()
 	o := p.outs[cluster.Lane(hash, n.Lanes)]
 	o.End(wire.AppendForward(l.begin(o), &wire.Forward{
-		FromID: it.from.Ref.ID, FromInc: it.from.Ref.Inc, FromLane: it.from.Loop,
-		Lanes: uint8(len(it.from.ends.ins)), View: own.Version, Record: it.rec,
+		FromID: from.Ref.ID, FromInc: from.Ref.Inc, FromLane: from.Loop,
+		Lanes: uint8(len(from.ends.ins)), View: own.Version, Record: rec,
 	}), l.now)
 }
 
-// wait keeps a record until its view is here and open. What tells of a gateway's interest
-// is bounded by that interest, and stays until it is known what to do with it.
-func (l *Lane) wait(it *item) {
-	tells := tells(it.rec) && it.via == nil
-	if !tells && l.waiting.bytes+len(it.rec.Body) > waitBytes {
+// wait keeps a record until its view is here and open.
+func (l *Lane) wait(from Source, view uint64, rec wire.Record, forwarded bool) {
+	if l.waiting.bytes+len(rec.Body) > waitBytes {
 		l.metrics.dropped.WithLabelValues(dropWaitFull).Inc()
-		l.handler.Refuse(it.from, it.rec)
+		l.handler.Refuse(from, rec)
 		return
 	}
-	w := *it
-	if !w.kept {
-		l.metrics.held.Inc()
-		w.kept = true
-		w.rec.Body = append([]byte(nil), it.rec.Body...)
-		if !tells {
-			w.until = l.now.Add(waitMax)
-		}
-	}
-	l.waiting.bytes += len(w.rec.Body)
-	if w.via != nil {
+	l.metrics.held.Inc()
+	rec.Body = append([]byte(nil), rec.Body...)
+	l.waiting.bytes += len(rec.Body)
+	w := waiting{from: from, view: view, rec: rec, forwarded: forwarded, until: l.now.Add(waitMax)}
+	if forwarded {
 		l.waiting.forwarded = append(l.waiting.forwarded, w)
 	} else {
 		l.waiting.direct = append(l.waiting.direct, w)
@@ -165,14 +131,14 @@ func (l *Lane) takeBack(p *peer, o *link.Out) {
 			if g == nil {
 				continue
 			}
-			it := item{from: Source{Gateway: g, Loop: f.FromLane}, view: f.View, rec: f.Record}
-			if !never || !l.ownedBy(p, it.rec) {
-				l.deny(&it)
+			from := Source{Gateway: g, Loop: f.FromLane}
+			if !never || !l.ownedBy(p, f.Record) {
+				l.metrics.refused.Inc()
+				l.handler.Refuse(from, f.Record)
 				continue
 			}
-			it.rec.Body = append([]byte(nil), it.rec.Body...)
-			it.kept, it.until = true, l.now.Add(waitMax)
-			l.back = append(l.back, it)
+			f.Record.Body = append([]byte(nil), f.Record.Body...)
+			l.back = append(l.back, waiting{from: from, view: f.View, rec: f.Record, until: l.now.Add(waitMax)})
 		}
 	}
 }
@@ -184,87 +150,51 @@ func (l *Lane) ownedBy(p *peer, rec wire.Record) bool {
 	return err == nil && i >= 0 && l.views.current.Active[i].Ref == p.ref
 }
 
-// rerouteWaiting decides anew on everything that waits, in order: what was forwarded came
-// first.
+// openWaiting deals with what waited: what was forwarded came first.
+func (l *Lane) openWaiting() { l.rerouteWaiting() }
+
+// rerouteWaiting decides anew on everything that waits, in order.
 func (l *Lane) rerouteWaiting() {
 	w, back := l.waiting, l.back
 	l.waiting, l.back = waitRoom{}, nil
-	for _, list := range [][]item{w.forwarded, back, w.direct} {
+	for _, list := range [][]waiting{w.forwarded, back, w.direct} {
 		for i := range list {
-			l.route(&list[i])
-		}
-	}
-}
-
-// openWaiting deals with what waited for the view to open: what was forwarded came first. If
-// views changed so fast that a loop's records for one key came by several ways, nobody knows
-// their order: those that came one way are dealt with, the others refused.
-func (l *Lane) openWaiting() {
-	type stream struct {
-		gateway *Gateway
-		loop    uint16
-		hash    uint64
-	}
-	ways := make(map[stream]*peer)
-	w := l.waiting
-	l.waiting = waitRoom{}
-	for _, list := range [][]item{w.forwarded, w.direct} {
-		for i := range list {
-			it := &list[i]
-			if tells(it.rec) || it.via == nil && it.after >= l.reached(&it.from.synced[it.from.Loop]) {
-				l.route(it) // the last way
-				continue
+			at := &list[i]
+			before := l.waiting.len()
+			l.route(at.from, at.view, at.rec, at.forwarded)
+			if l.waiting.len() > before { // it still waits, no longer than at first
+				if at.forwarded {
+					l.waiting.forwarded[len(l.waiting.forwarded)-1].until = at.until
+				} else {
+					l.waiting.direct[len(l.waiting.direct)-1].until = at.until
+				}
 			}
-			key, _, _ := l.handler.Key(it.rec) // it was read before
-			s := stream{it.from.Gateway, it.from.Loop, cluster.Hash(key)}
-			if via, ok := ways[s]; ok && via != it.via {
-				l.deny(it)
-				continue
-			}
-			ways[s] = it.via
-			l.route(it)
 		}
 	}
-}
-
-// dropStale ends the waiting for views that have passed this lane by. All loops have reached
-// the current view: what they told before, they have told its owners; and what was forwarded
-// by a view that is not known here would come too late.
-func (l *Lane) dropStale() {
-	l.keepWaiting(func(w *item) bool {
-		if w.via == nil {
-			return !w.until.IsZero() || w.after >= l.reached(&w.from.synced[w.from.Loop])
-		}
-		key, _, _ := l.handler.Key(w.rec) // it was read before
-		if l.owns(cluster.Hash(key)) {
-			return true
-		}
-		l.deny(w)
-		return false
-	})
 }
 
 // expireWaiting refuses what has waited too long.
 func (l *Lane) expireWaiting() {
-	l.keepWaiting(func(w *item) bool {
-		if w.until.IsZero() || l.now.Before(w.until) {
+	l.keepWaiting(func(w *waiting) bool {
+		if l.now.Before(w.until) {
 			return true
 		}
-		l.deny(w)
+		l.metrics.refused.Inc()
+		l.handler.Refuse(w.from, w.rec)
 		return false
 	})
 }
 
 // dropWaitingOf forgets what waits for a gateway that is gone.
 func (l *Lane) dropWaitingOf(g *Gateway) {
-	l.keepWaiting(func(w *item) bool { return w.from.Gateway != g })
+	l.keepWaiting(func(w *waiting) bool { return w.from.Gateway != g })
 }
 
-func (l *Lane) keepWaiting(keep func(*item) bool) {
+func (l *Lane) keepWaiting(keep func(*waiting) bool) {
 	if l.waiting.len() == 0 {
 		return
 	}
-	for _, list := range []*[]item{&l.waiting.forwarded, &l.waiting.direct} {
+	for _, list := range []*[]waiting{&l.waiting.forwarded, &l.waiting.direct} {
 		kept := (*list)[:0]
 		for i := range *list {
 			if w := &(*list)[i]; keep(w) {

@@ -247,15 +247,7 @@ func (l *Lane) settle() {
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
 	if !v.released && (late || synced && l.allAcked()) {
-		if synced {
-			l.rerouteWaiting() // what belongs to others goes there before they open
-		}
 		l.release()
-		if synced {
-			// Otherwise somebody may still count on what it told by a view before.
-			l.handler.Keep(func(key string) bool { return l.owns(cluster.Hash(key)) })
-			l.dropStale()
-		}
 	}
 	if !v.open && ((synced && l.allReleased()) || late) {
 		if late && !(synced && l.allReleased()) {
@@ -274,7 +266,7 @@ func (l *Lane) allSynced() bool {
 		return true
 	}
 	for _, g := range l.gateways {
-		if g.listed && !g.allAt(l.views.current.Version) {
+		if g.listed && !allAt(g.synced, l.views.current.Version) {
 			return false
 		}
 	}
@@ -302,7 +294,7 @@ func (l *Lane) allReleased() bool {
 // missing names who has not followed the view, for the log.
 func (l *Lane) missing() (who []string) {
 	for _, g := range l.gateways {
-		if g.listed && !l.node.cfg.Unfollowed && !g.allAt(l.views.current.Version) {
+		if g.listed && !l.node.cfg.Unfollowed && !allAt(g.synced, l.views.current.Version) {
 			who = append(who, "gateway "+g.Ref.String())
 		}
 	}
@@ -314,7 +306,8 @@ func (l *Lane) missing() (who []string) {
 	return who
 }
 
-// release tells the other owners that nothing of an older view will come from here.
+// release tells the other owners that nothing of an older view will come from here,
+// and drops the keys that are theirs now.
 func (l *Lane) release() {
 	v := &l.views
 	v.released, v.marks = true, nil
@@ -323,6 +316,10 @@ func (l *Lane) release() {
 			o.End(wire.AppendMark(l.begin(o), wire.KindReleased, wire.Mark{View: v.current.Version}), l.now)
 		}
 	}
+	l.handler.Keep(func(key string, told uint64) bool {
+		// Told by a view that is still to come here: we may be its owner then.
+		return l.owns(cluster.Hash(key)) || !v.knows(told)
+	})
 }
 
 // settled reports whether no view change is under way here.
