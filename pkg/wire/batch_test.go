@@ -181,6 +181,16 @@ func checkRecord(t *testing.T, r Record) {
 		want = 1 << v.Conn.Loop
 	case *Done:
 		want = 1 << v.Loop
+	case *Answer:
+		want = 1 << v.Loop
+	case *Resync:
+		want = 1 << v.Loop
+	case *Probe:
+		want = 1 << v.Conn.Loop
+	case *Enter:
+		want = v.Loops
+	case *Deposit:
+		want = v.Loops
 	case *Ack:
 		if v.Dir == DirUp {
 			want = 1 << v.Lane

@@ -19,6 +19,18 @@ const (
 
 	KindForward  Kind = 10 // peer: a record that came to a node which is not its owner
 	KindReleased Kind = 11 // peer: nothing of the old view will come from this lane
+
+	KindPresent Kind = 12 // up: how many connections of a user this loop has
+	KindAsk     Kind = 13 // up: a request about a user or a room
+	KindConfirm Kind = 14 // up: what became of the queued messages that one connection got
+	KindDigest  Kind = 15 // up: what this loop has told this lane, in short
+	KindRetell  Kind = 16 // up: all that this loop told this lane is void, and told again
+	KindAnswer  Kind = 17 // down: the outcome of an Ask or a Present, for the loop to act on
+	KindEnter   Kind = 18 // down: a user is, or is no longer, a member of a room
+	KindDeposit Kind = 19 // down: what this loop is to tell the next owner of a key
+	KindProbe   Kind = 20 // down: the end of some queued messages for one connection
+	KindResync  Kind = 21 // down: the loop is to tell this lane everything again
+	KindMember  Kind = 22 // peer: owner of a room to a user's and back: a membership
 )
 
 // Conn names a connection within a gateway: the loop that owns it, its slot there, and
@@ -106,23 +118,24 @@ func (p *Publish) Decode(body []byte) error {
 	return c.err()
 }
 
-// Interest is the body of Join, Fence and Leave: one topic or pattern.
+// Interest is the body of Join, Fence and Leave: one topic, pattern, or other key.
 type Interest struct {
 	Op    uint64 // the loop's handle for the Done; 0: none is wanted
 	Topic string
+	State State // what an owner deposited for the key, for the next one
 }
 
 // AppendInterest appends a record of kind KindJoin, KindFence or KindLeave.
 func AppendInterest(b []byte, k Kind, i Interest) []byte {
 	b, at := begin(b, k)
 	b = binary.LittleEndian.AppendUint64(b, i.Op)
-	return end(appendBytes(b, i.Topic), at)
+	return end(appendState(appendBytes(b, i.Topic), i.State), at)
 }
 
-// Decode reads the body of a record; Topic aliases it.
+// Decode reads the body of a record; Topic and State alias it.
 func (i *Interest) Decode(body []byte) error {
 	c := cursor{b: body}
-	*i = Interest{Op: c.u64(), Topic: c.str()}
+	*i = Interest{Op: c.u64(), Topic: c.str(), State: c.state()}
 	return c.err()
 }
 
@@ -150,25 +163,33 @@ type Deliver struct {
 	SentAt int64  // when the sender's gateway read it, Unix microseconds
 	Topic  string
 	Frame  []byte
+	State  uint64 // for those who watch a user: what the frame says, in short; 0: nothing to remember
 }
 
 // AppendDeliver appends a Deliver record. Loops is its first field: see DeliverLoops.
 func AppendDeliver(b []byte, d *Deliver) []byte {
 	b, at := begin(b, KindDeliver)
 	b = binary.LittleEndian.AppendUint64(b, d.Loops)
-	b = append(b, flag(d.Quiet, 1))
+	b = append(b, flag(d.Quiet, 1)|flag(d.State != 0, 2))
 	b = appendConn(b, d.Sender)
 	b = binary.LittleEndian.AppendUint64(b, uint64(d.SentAt))
 	b = appendBytes(b, d.Topic)
-	return end(appendBytes(b, d.Frame), at)
+	b = appendBytes(b, d.Frame)
+	if d.State != 0 {
+		b = binary.LittleEndian.AppendUint64(b, d.State)
+	}
+	return end(b, at)
 }
 
 // Decode reads the body of a record; Topic and Frame alias it.
 func (d *Deliver) Decode(body []byte) error {
 	c := cursor{b: body}
-	*d = Deliver{
-		Loops: c.u64(), Quiet: c.u8()&1 != 0, Sender: c.conn(), SentAt: int64(c.u64()),
-		Topic: c.str(), Frame: c.bytes(),
+	*d = Deliver{Loops: c.u64()}
+	flags := c.u8()
+	d.Quiet, d.Sender, d.SentAt = flags&1 != 0, c.conn(), int64(c.u64())
+	d.Topic, d.Frame = c.str(), c.bytes()
+	if flags&2 != 0 {
+		d.State = c.u64()
 	}
 	return c.err()
 }
@@ -253,9 +274,9 @@ func (f *Forward) Decode(body []byte) error {
 func (r Record) Loops() uint64 {
 	c := cursor{b: r.Body}
 	switch r.Kind {
-	case KindDeliver:
+	case KindDeliver, KindEnter, KindDeposit:
 		return c.u64()
-	case KindReply, KindDone:
+	case KindReply, KindDone, KindAnswer, KindProbe, KindResync:
 		if l := c.u8(); l < 64 && !c.short {
 			return 1 << l
 		}

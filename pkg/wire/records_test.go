@@ -30,6 +30,26 @@ func fresh(k Kind) record {
 		return &Done{}
 	case KindForward:
 		return &Forward{}
+	case KindPresent:
+		return &Present{}
+	case KindAsk:
+		return &Ask{}
+	case KindConfirm:
+		return &Confirm{}
+	case KindDigest:
+		return &Digest{}
+	case KindAnswer:
+		return &Answer{}
+	case KindEnter:
+		return &Enter{}
+	case KindDeposit:
+		return &Deposit{}
+	case KindProbe:
+		return &Probe{}
+	case KindMember:
+		return &Member{}
+	case KindResync:
+		return &Resync{}
 	}
 	return nil
 }
@@ -53,6 +73,26 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendDone(b, *r)
 	case *Forward:
 		return AppendForward(b, r)
+	case *Present:
+		return AppendPresent(b, r)
+	case *Ask:
+		return AppendAsk(b, r)
+	case *Confirm:
+		return AppendConfirm(b, *r)
+	case *Digest:
+		return AppendDigest(b, *r)
+	case *Answer:
+		return AppendAnswer(b, r)
+	case *Enter:
+		return AppendEnter(b, r)
+	case *Deposit:
+		return AppendDeposit(b, r)
+	case *Probe:
+		return AppendProbe(b, *r)
+	case *Member:
+		return AppendMember(b, r)
+	case *Resync:
+		return AppendResync(b, *r)
 	}
 	panic("no such record")
 }
@@ -70,9 +110,9 @@ var (
 			ID: "id \"1\"", Payload: []byte(`{"a":[1,2]}`),
 		}},
 		{KindPublish, &Publish{Payload: []byte{}}},
-		{KindJoin, &Interest{Op: 3, Topic: "chat.>"}},
-		{KindFence, &Interest{Op: 4, Topic: strings.Repeat("x", 255)}},
-		{KindLeave, &Interest{}},
+		{KindJoin, &Interest{Op: 3, Topic: "chat.>", State: State{Body: []byte{}}}},
+		{KindFence, &Interest{Op: 4, Topic: strings.Repeat("x", 255), State: State{Body: []byte{}}}},
+		{KindLeave, &Interest{State: State{Body: []byte{}}}},
 		{KindSynced, &Mark{View: 1<<64 - 1}},
 		{KindReleased, &Mark{View: 2}},
 		{KindDeliver, &Deliver{
@@ -85,6 +125,22 @@ var (
 			FromID: 1, FromInc: 2, FromLane: 3, Lanes: 4, View: 5,
 			Record: Record{Kind: KindPublish, Body: []byte("whatever it was")},
 		}},
+		{KindJoin, &Interest{Topic: RoomKey("r"), State: State{Version: 9, Body: []byte("props")}}},
+		{KindDeliver, &Deliver{Loops: 1, Topic: WatchKey("u"), Frame: []byte{1}, State: 1 << 50}},
+		{KindPresent, &Present{
+			Op: 5, Told: true, Key: UserKey("älice"), Count: 3, Conn: conn, State: State{Version: 1, Body: []byte("busy")},
+			Rooms: []Membership{{"a", 1}, {"b.c", 1 << 63}},
+		}},
+		{KindPresent, &Present{State: State{Body: []byte{}}}},
+		{KindAsk, &Ask{Conn: conn, Op: 6, Verb: VerbJoinRoom, Key: RoomKey("r"), User: "u", ID: "i", Data: []byte("{}")}},
+		{KindConfirm, &Confirm{Key: UserKey("u"), Batch: 7, Lost: true}},
+		{KindDigest, &Digest{Users: 8, Sum: 1 << 62}},
+		{KindAnswer, &Answer{Loop: 3, Op: 9, Code: 404, State: 2, Body: []byte("x")}},
+		{KindEnter, &Enter{Loops: 6, Out: true, Version: 4, User: UserKey("u"), Room: RoomKey("r")}},
+		{KindDeposit, &Deposit{Loops: 6, Key: UserKey("u"), State: State{Version: 3, Body: []byte("x")}}},
+		{KindResync, &Resync{Loop: 63}},
+		{KindProbe, &Probe{Conn: conn, Batch: 11}},
+		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true}},
 	}
 )
 

@@ -1,0 +1,343 @@
+package wire
+
+import "encoding/binary"
+
+// State is what an owner deposited at the gateways for the next owner of a key: opaque
+// to them, the one of the highest version counts.
+type State struct {
+	Version uint64 // 0: nothing was deposited
+	Body    []byte
+}
+
+func appendState(b []byte, s State) []byte {
+	return appendBytes(binary.LittleEndian.AppendUint64(b, s.Version), s.Body)
+}
+
+func (c *cursor) state() State { return State{Version: c.u64(), Body: c.bytes()} }
+
+// Present tells the owner of a user how many connections of the user a loop has now.
+type Present struct {
+	Op    uint64 // the loop's handle for the Answer, a connection's beginning; 0: none is wanted
+	Told  bool   // told of the loop's own accord, as the owner is new
+	Key   string // the user's
+	Count uint32
+	Conn  Conn  // with Op: the connection that begins
+	State State // with Told
+	Rooms []Membership
+}
+
+// Membership is one room of a user's, or one user of a room's, and the version of that.
+type Membership struct {
+	Name    string
+	Version uint64
+}
+
+// AppendPresent appends a Present record.
+func AppendPresent(b []byte, p *Present) []byte {
+	b, at := begin(b, KindPresent)
+	b = binary.LittleEndian.AppendUint64(b, p.Op)
+	b = append(b, flag(p.Told, 1))
+	b = appendBytes(b, p.Key)
+	b = binary.LittleEndian.AppendUint32(b, p.Count)
+	b = appendConn(b, p.Conn)
+	b = appendState(b, p.State)
+	return end(appendMemberships(b, p.Rooms), at)
+}
+
+// Decode reads the body of a record; strings alias it.
+func (p *Present) Decode(body []byte) error {
+	c := cursor{b: body}
+	*p = Present{
+		Op: c.u64(), Told: c.u8()&1 != 0, Key: c.str(), Count: c.u32(), Conn: c.conn(), State: c.state(),
+		Rooms: c.memberships(),
+	}
+	return c.err()
+}
+
+// Told reports whether an encoded Present is told of the loop's own accord.
+func (r Record) Told() bool {
+	switch r.Kind {
+	case KindPresent:
+		c := cursor{b: r.Body}
+		c.u64()
+		return c.u8()&1 != 0
+	case KindJoin:
+		c := cursor{b: r.Body}
+		return c.u64() == 0 && !c.short
+	}
+	return false
+}
+
+// AppendMemberships appends a list of memberships, the body of the Answer to a Present.
+func AppendMemberships(b []byte, list []Membership) []byte { return appendMemberships(b, list) }
+
+// DecodeMemberships reads what AppendMemberships wrote; names alias it.
+func DecodeMemberships(body []byte) ([]Membership, error) {
+	c := cursor{b: body}
+	list := c.memberships()
+	return list, c.err()
+}
+
+func appendMemberships(b []byte, list []Membership) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(list)))
+	for _, m := range list {
+		b = binary.LittleEndian.AppendUint64(appendBytes(b, m.Name), m.Version)
+	}
+	return b
+}
+
+func (c *cursor) memberships() (list []Membership) {
+	for n := c.u32(); n > 0 && !c.short; n-- {
+		list = append(list, Membership{Name: c.str(), Version: c.u64()})
+	}
+	return list
+}
+
+// Verb is what an Ask asks for. Numbers are never used again.
+type Verb uint8
+
+// The verbs.
+const (
+	VerbCreateRoom   Verb = 1
+	VerbJoinRoom     Verb = 2
+	VerbLeaveRoom    Verb = 3
+	VerbAddMember    Verb = 4
+	VerbRemoveMember Verb = 5
+	VerbDeleteRoom   Verb = 6
+	VerbRoomInfo     Verb = 7
+	VerbSetPresence  Verb = 8
+	VerbGetPresence  Verb = 9
+	VerbWatch        Verb = 10 // as a Join: this loop has a connection that watches the user
+	VerbUnwatch      Verb = 11 // as a Fence
+)
+
+// Ask is a client's request about one user or room, for its owner.
+type Ask struct {
+	Conn Conn
+	Op   uint64 // the loop's handle for the Reply or Answer; 0: none is wanted
+	Verb Verb
+	Key  string // of the user or room that is asked about
+	User string // who asks
+	ID   string // the message's id; empty: none
+	Data []byte // the message's data as it came, valid JSON
+}
+
+// AppendAsk appends an Ask record.
+func AppendAsk(b []byte, a *Ask) []byte {
+	b, at := begin(b, KindAsk)
+	b = appendConn(b, a.Conn)
+	b = binary.LittleEndian.AppendUint64(b, a.Op)
+	b = append(b, byte(a.Verb))
+	b = appendBytes(b, a.Key)
+	b = appendBytes(b, a.User)
+	b = appendBytes(b, a.ID)
+	return end(appendBytes(b, a.Data), at)
+}
+
+// Decode reads the body of a record; strings and Data alias it.
+func (a *Ask) Decode(body []byte) error {
+	c := cursor{b: body}
+	*a = Ask{
+		Conn: c.conn(), Op: c.u64(), Verb: Verb(c.u8()), Key: c.str(), User: c.str(), ID: c.str(), Data: c.bytes(),
+	}
+	return c.err()
+}
+
+// Answer tells a loop the outcome of an Ask or a Present, for it to act on.
+type Answer struct {
+	Loop  uint8
+	Op    uint64
+	Code  uint16 // 0, or the code of the client protocol's Error
+	State uint64 // as Deliver.State
+	Body  []byte
+}
+
+// AppendAnswer appends an Answer record.
+func AppendAnswer(b []byte, a *Answer) []byte {
+	b, at := begin(b, KindAnswer)
+	b = append(b, a.Loop)
+	b = binary.LittleEndian.AppendUint64(b, a.Op)
+	b = binary.LittleEndian.AppendUint16(b, a.Code)
+	b = binary.LittleEndian.AppendUint64(b, a.State)
+	return end(appendBytes(b, a.Body), at)
+}
+
+// Decode reads the body of a record; Body aliases it.
+func (a *Answer) Decode(body []byte) error {
+	c := cursor{b: body}
+	*a = Answer{Loop: c.u8(), Op: c.u64(), Code: c.u16(), State: c.u64(), Body: c.bytes()}
+	return c.err()
+}
+
+// Enter tells loops that a user is a member of a room, or with Out no longer. It comes from the
+// owner of the room and from that of the user, in any order: the highest version counts.
+type Enter struct {
+	Loops   uint64 // as Deliver.Loops
+	Out     bool
+	Version uint64 // of the membership
+	User    string // key
+	Room    string // key
+}
+
+// AppendEnter appends an Enter record.
+func AppendEnter(b []byte, e *Enter) []byte {
+	b, at := begin(b, KindEnter)
+	b = binary.LittleEndian.AppendUint64(b, e.Loops)
+	b = append(b, flag(e.Out, 1))
+	b = binary.LittleEndian.AppendUint64(b, e.Version)
+	b = appendBytes(b, e.User)
+	return end(appendBytes(b, e.Room), at)
+}
+
+// Decode reads the body of a record; strings alias it.
+func (e *Enter) Decode(body []byte) error {
+	c := cursor{b: body}
+	*e = Enter{Loops: c.u64(), Out: c.u8()&1 != 0, Version: c.u64(), User: c.str(), Room: c.str()}
+	return c.err()
+}
+
+// Deposit gives loops what they are to tell the next owner of a key.
+type Deposit struct {
+	Loops uint64 // as Deliver.Loops
+	Key   string
+	State State
+}
+
+// AppendDeposit appends a Deposit record.
+func AppendDeposit(b []byte, d *Deposit) []byte {
+	b, at := begin(b, KindDeposit)
+	b = binary.LittleEndian.AppendUint64(b, d.Loops)
+	b = appendBytes(b, d.Key)
+	return end(appendState(b, d.State), at)
+}
+
+// Decode reads the body of a record; Key and State alias it.
+func (d *Deposit) Decode(body []byte) error {
+	c := cursor{b: body}
+	*d = Deposit{Loops: c.u64(), Key: c.str(), State: c.state()}
+	return c.err()
+}
+
+// Probe comes behind queued messages for one connection: its loop finds out whether the
+// client has read them, and sends Confirm.
+type Probe struct {
+	Conn  Conn
+	Batch uint64 // the owner's number of these messages
+}
+
+// AppendProbe appends a Probe record.
+func AppendProbe(b []byte, p Probe) []byte {
+	b, at := begin(b, KindProbe)
+	return end(binary.LittleEndian.AppendUint64(appendConn(b, p.Conn), p.Batch), at)
+}
+
+// Decode reads the body of a record.
+func (p *Probe) Decode(body []byte) error {
+	c := cursor{b: body}
+	*p = Probe{Conn: c.conn(), Batch: c.u64()}
+	return c.err()
+}
+
+// Confirm answers a Probe: the client has read everything before it, or, with Lost, the
+// connection ended before that was known.
+type Confirm struct {
+	Key   string // the user's
+	Batch uint64
+	Lost  bool
+}
+
+// AppendConfirm appends a Confirm record.
+func AppendConfirm(b []byte, f Confirm) []byte {
+	b, at := begin(b, KindConfirm)
+	b = appendBytes(b, f.Key)
+	b = binary.LittleEndian.AppendUint64(b, f.Batch)
+	return end(append(b, flag(f.Lost, 1)), at)
+}
+
+// Decode reads the body of a record; Key aliases it.
+func (f *Confirm) Decode(body []byte) error {
+	c := cursor{b: body}
+	*f = Confirm{Key: c.str(), Batch: c.u64(), Lost: c.u8()&1 != 0}
+	return c.err()
+}
+
+// Digest sums up which users a loop has told a lane, and with how many connections.
+type Digest struct {
+	Users uint32 // with at least one connection
+	Sum   uint64 // of DigestOf each, wrapping
+}
+
+// DigestOf is one user's part of a Digest. hash is that of the user's key. No connection has none.
+func DigestOf(hash uint64, count uint32) uint64 {
+	if count == 0 {
+		return 0
+	}
+	x := (hash ^ uint64(count)) * 0x9e3779b97f4a7c15
+	return x ^ x>>29
+}
+
+// AppendDigest appends a Digest record.
+func AppendDigest(b []byte, d Digest) []byte {
+	b, at := begin(b, KindDigest)
+	b = binary.LittleEndian.AppendUint32(b, d.Users)
+	return end(binary.LittleEndian.AppendUint64(b, d.Sum), at)
+}
+
+// Decode reads the body of a record.
+func (d *Digest) Decode(body []byte) error {
+	c := cursor{b: body}
+	*d = Digest{Users: c.u32(), Sum: c.u64()}
+	return c.err()
+}
+
+// AppendRetell appends a Retell record, which has no fields.
+func AppendRetell(b []byte) []byte {
+	b, at := begin(b, KindRetell)
+	return end(b, at)
+}
+
+// Resync asks one loop to tell the sender everything again, as its Digest differs from what
+// the sender knows.
+type Resync struct{ Loop uint8 }
+
+// AppendResync appends a Resync record.
+func AppendResync(b []byte, r Resync) []byte {
+	b, at := begin(b, KindResync)
+	return end(append(b, r.Loop), at)
+}
+
+// Decode reads the body of a record.
+func (r *Resync) Decode(body []byte) error {
+	c := cursor{b: body}
+	r.Loop = c.u8()
+	return c.err()
+}
+
+// Member passes a membership between the owner of a room and that of a user. Whichever
+// way it goes, Key is what its receiver owns.
+type Member struct {
+	Key     string // the receiver's: of the room, or of the user
+	Other   string // the sender's: of the user, or of the room
+	Version uint64
+	Out     bool // not, or no longer, a member
+	Durable bool // survives the user's absence
+	Ask     bool // from a user's owner: the user is gone, and is to leave
+}
+
+// AppendMember appends a Member record.
+func AppendMember(b []byte, m *Member) []byte {
+	b, at := begin(b, KindMember)
+	b = appendBytes(b, m.Key)
+	b = appendBytes(b, m.Other)
+	b = binary.LittleEndian.AppendUint64(b, m.Version)
+	return end(append(b, flag(m.Out, 1)|flag(m.Durable, 2)|flag(m.Ask, 4)), at)
+}
+
+// Decode reads the body of a record; strings alias it.
+func (m *Member) Decode(body []byte) error {
+	c := cursor{b: body}
+	*m = Member{Key: c.str(), Other: c.str(), Version: c.u64()}
+	flags := c.u8()
+	m.Out, m.Durable, m.Ask = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	return c.err()
+}
