@@ -33,7 +33,7 @@ func New(cfg Config) (*Presence, error) {
 	node, err := owner.New(owner.Config{
 		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(*owner.Lane) owner.Handler { return nothing{} }, Unfollowed: true,
+		Handler: func(*owner.Lane) owner.Handler { return nothing{} },
 	})
 	if err != nil {
 		return nil, err

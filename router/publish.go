@@ -1,22 +1,15 @@
 package router
 
 import (
-	"strconv"
-	"unsafe"
-
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
-// publisher is what publish works with: scratch that keeps its memory, and the
-// counter behind the message ids that the server gives.
+// publisher is what publish works with: scratch that keeps its memory.
 type publisher struct {
-	loops   []uint64         // by Gateway.Slot: the loops with subscribers of this message
-	touched []*owner.Gateway // those with any
-	frame   []byte
-	id      []byte
-	serial  uint64
+	fanout owner.Fanout
+	frame  []byte
 }
 
 // publish orders one Broadcast and sends it on.
@@ -30,7 +23,7 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 	}
 	t.metrics.published.Inc()
 	t.gather(p.Topic)
-	if len(t.touched) > 0 {
+	if t.fanout.Len() > 0 {
 		t.send(from, &p)
 	} else {
 		t.metrics.unheard.Inc()
@@ -46,23 +39,10 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 // once, however many subscriptions match.
 func (t *topics) gather(name string) {
 	if i := t.exact[name]; i != nil {
-		t.touch(i)
+		t.fanout.Touch(&i.Interest)
 	}
 	if t.patterns.Len() > 0 {
-		t.patterns.Match(name, func(_ string, i *interest) { t.touch(i) })
-	}
-}
-
-func (t *topics) touch(i *interest) {
-	for _, a := range i.gateways {
-		slot := a.gateway.Slot
-		for slot >= len(t.loops) {
-			t.loops = append(t.loops, 0)
-		}
-		if t.loops[slot] == 0 {
-			t.touched = append(t.touched, a.gateway)
-		}
-		t.loops[slot] |= a.loops
+		t.patterns.Match(name, func(_ string, i *interest) { t.fanout.Touch(&i.Interest) })
 	}
 }
 
@@ -73,34 +53,22 @@ func (t *topics) send(from owner.Source, p *wire.Publish) {
 		Topic: p.Topic, Payload: p.Payload, User: p.User,
 		MessageID: t.messageID(p), SentAt: p.SentAt / 1000,
 	})
-	for _, g := range t.touched {
-		d := wire.Deliver{Loops: t.loops[g.Slot], SentAt: p.SentAt, Topic: p.Topic, Frame: frame}
+	t.metrics.delivers.Add(float64(t.fanout.Len()))
+	t.fanout.Send(func(g *owner.Gateway, loops uint64) {
+		d := wire.Deliver{Loops: loops, SentAt: p.SentAt, Topic: p.Topic, Frame: frame}
 		if p.Quiet && g == from.Gateway {
 			d.Quiet, d.Sender = true, p.Conn
 		}
 		t.lane.End(g, wire.AppendDeliver(t.lane.Begin(g), &d))
-		t.loops[g.Slot] = 0
-	}
-	t.metrics.delivers.Add(float64(len(t.touched)))
-	t.touched = t.touched[:0]
+	})
 }
 
-// messageID is the sender's id, or one that nobody else gives: this life of this lane,
-// and a number.
+// messageID is the sender's id, or one that nobody else gives.
 func (t *topics) messageID(p *wire.Publish) string {
 	if p.ID != "" {
 		return p.ID
 	}
-	t.serial++
-	self := t.lane.Self()
-	b := strconv.AppendUint(t.id[:0], self.ID, 36)
-	b = append(b, '-')
-	b = strconv.AppendUint(b, uint64(self.Inc), 36)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, int64(t.lane.Index()), 36)
-	b = append(b, '-')
-	t.id = strconv.AppendUint(b, t.serial, 36)
-	return unsafe.String(unsafe.SliceData(t.id), len(t.id)) // copied into the frame at once
+	return t.lane.NextID()
 }
 
 // unavailable answers a Broadcast that found no way to its owner.

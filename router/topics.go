@@ -8,7 +8,11 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
-const allLoops = ^uint64(0)
+// interest is who has subscribers of one topic or pattern.
+type interest struct {
+	owner.Interest
+	told uint64 // the view by which it was last told
+}
 
 // topics is one lane's share of the router: the topics that it owns, and every
 // pattern. It is owned by the lane's goroutine.
@@ -82,14 +86,14 @@ func (t *topics) Refuse(from owner.Source, rec wire.Record) {
 // Forget implements owner.Handler.
 func (t *topics) Forget(g *owner.Gateway) {
 	for name, i := range t.exact {
-		if i.remove(g, allLoops); i.empty() {
+		if i.Remove(g, owner.AllLoops); i.Empty() {
 			delete(t.exact, name)
 			t.metrics.topics.Dec()
 		}
 	}
 	var empty []string
 	for pattern, i := range t.patterns.All() {
-		if i.remove(g, allLoops); i.empty() {
+		if i.Remove(g, owner.AllLoops); i.Empty() {
 			empty = append(empty, pattern)
 		}
 	}
@@ -141,7 +145,7 @@ func (t *topics) join(from owner.Source, name string, view uint64, told bool) {
 		}
 		t.metrics.topics.Inc()
 	}
-	i.add(from.Gateway, from.Loop)
+	i.Add(from.Gateway, from.Loop)
 }
 
 func (t *topics) leave(g *owner.Gateway, name string, loops uint64) {
@@ -149,7 +153,7 @@ func (t *topics) leave(g *owner.Gateway, name string, loops uint64) {
 	if i == nil {
 		return
 	}
-	if i.remove(g, loops); !i.empty() {
+	if i.Remove(g, loops); !i.Empty() {
 		return
 	}
 	if topic.IsPattern(name) {

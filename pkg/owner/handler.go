@@ -11,8 +11,8 @@ type Handler interface {
 	// Apply deals with a record of a key that this lane owns, in order.
 	Apply(from Source, rec wire.Record)
 
-	// Tell takes what a gateway says about a key of its own accord (a Join without an op),
-	// at once, whatever the state of the view. view is the one it went by.
+	// Tell takes what a gateway says about a key of its own accord (wire.Record.Told), at once,
+	// whatever the state of the view. view is the one it went by.
 	Tell(from Source, view uint64, rec wire.Record)
 
 	// Refuse answers a record that could not be dealt with: Error 503.
@@ -27,6 +27,27 @@ type Handler interface {
 
 	// Reset drops everything: this node was deposed.
 	Reset()
+}
+
+// Telling is a Handler whose keys concern each other across lanes and nodes, as users and
+// rooms do: the lanes of its role tell each other (Lane.Tell). What is told is soft: it may be
+// lost with a node, and is told again to whoever owns a key next.
+type Telling interface {
+	Handler
+
+	// Peer takes what another lane told about a key, at once, whatever the state of the
+	// view. view is the one it went by.
+	Peer(view uint64, rec wire.Record)
+
+	// Moved is called when a new view was adopted, before anything is released by it: the
+	// new owners of keys (Lane.Moved) are to be told what this lane knows.
+	Moved()
+
+	// Opened is called when the keys of the current view are all open.
+	Opened()
+
+	// Tick is called at least four times a second.
+	Tick()
 }
 
 // Source is where a record came from.

@@ -2,7 +2,9 @@ package owner
 
 import (
 	"context"
+	"strconv"
 	"time"
+	"unsafe"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -16,6 +18,8 @@ const (
 	// laneQueue is how many batches wait for a lane. Past it NATS drops (a slow consumer,
 	// counted), and the links repeat.
 	laneQueue = 8192
+	// laneCalls is how many results wait for a lane; past it those who have one wait.
+	laneCalls = 1024
 	// turnBatches is how many batches a lane takes in one turn before it sends.
 	turnBatches = 256
 	// downBound and peerBound are what a link may hold for a node that does not
@@ -34,10 +38,12 @@ type Lane struct {
 	nc      *nats.Conn
 	send    link.Send // over nc, or a test's network
 	handler Handler
+	telling Telling // the handler, where it is one; nil otherwise
 	log     *zap.Logger
 	metrics *metrics
 	in      chan *nats.Msg
 	events  chan event
+	calls   chan func()   // results of work done elsewhere
 	ended   chan struct{} // closed when run has returned
 	up      *nats.Subscription
 	peerSub *nats.Subscription
@@ -60,6 +66,8 @@ type Lane struct {
 	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
+	id       []byte    // scratch for NextID
+	serial   uint64    // of the last NextID
 	back     []waiting // what a peer that is gone never took, until adopt has dealt with it
 }
 
@@ -79,6 +87,7 @@ func newLane(n *Node, index int) *Lane {
 		log: n.cfg.Log.With(zap.Int("lane", index)), metrics: n.metrics,
 		in:       make(chan *nats.Msg, laneQueue),
 		events:   make(chan event, 64),
+		calls:    make(chan func(), laneCalls),
 		ended:    make(chan struct{}),
 		self:     n.self.Ref,
 		gateways: make(map[cluster.Ref]*Gateway),
@@ -87,6 +96,7 @@ func newLane(n *Node, index int) *Lane {
 	}
 	l.views.reset()
 	l.handler = n.cfg.Handler(l)
+	l.telling, _ = l.handler.(Telling)
 	return l
 }
 
@@ -137,6 +147,13 @@ func (l *Lane) run(ctx context.Context) {
 		case e := <-l.events:
 			l.now = time.Now()
 			l.event(e)
+		case call := <-l.calls:
+			l.now = time.Now()
+			call()
+			for range min(len(l.calls), turnBatches) {
+				call = <-l.calls
+				call()
+			}
 		case <-timer.C:
 			l.now = time.Now()
 			next := l.tick()
@@ -172,6 +189,9 @@ func (l *Lane) tick() time.Duration {
 	}
 	l.expireWaiting()
 	l.dropUnlisted()
+	if l.telling != nil {
+		l.telling.Tick()
+	}
 	if busy || l.waiting.len() > 0 {
 		return tickBusy
 	}
@@ -289,6 +309,10 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 		}
 		g := l.gateway(ref, int(f.Lanes))
 		l.route(Source{Gateway: g, Loop: f.FromLane}, f.View, f.Record, true)
+	default:
+		if l.telling != nil {
+			l.telling.Peer(h.View, rec)
+		}
 	}
 }
 
@@ -341,6 +365,51 @@ func (l *Lane) event(e event) {
 	}
 }
 
+// Do has the lane call f, which may block no more than a Handler may. It is for other
+// goroutines that worked for the lane, and waits while the lane has much to do. A lane that
+// has ended calls nothing.
+func (l *Lane) Do(f func()) {
+	select {
+	case l.calls <- f:
+	case <-l.ended:
+	}
+}
+
+// Tell passes a record to the lane that owns a key by the current view, which may be this one:
+// its handler's Peer takes it. It reports false when nobody owns it. add appends the record.
+func (l *Lane) Tell(key string, add func([]byte) []byte) bool {
+	hash := cluster.Hash(key)
+	i := l.views.current.Owner(hash)
+	if i < 0 {
+		return false
+	}
+	n := &l.views.current.Active[i]
+	p := l.peers[n.Ref]
+	if p == nil {
+		return false
+	}
+	o := p.outs[cluster.Lane(hash, n.Lanes)]
+	o.End(add(l.begin(o)), l.now)
+	return true
+}
+
+// Moved reports whether a key has another owner by the current view than by the one
+// before.
+func (l *Lane) Moved(key string) bool {
+	hash := cluster.Hash(key)
+	was, is := l.views.before.Owner(hash), l.views.current.Owner(hash)
+	return was < 0 || is < 0 || l.views.before.Active[was].Ref != l.views.current.Active[is].Ref
+}
+
+// Owns reports whether a key is this lane's by the current view.
+func (l *Lane) Owns(key string) bool { return l.owns(cluster.Hash(key)) }
+
+// Knows reports whether a view is the current one or a past one.
+func (l *Lane) Knows(view uint64) bool { return l.views.knows(view) }
+
+// Open reports whether all keys of the current view are open.
+func (l *Lane) Open() bool { return l.views.open }
+
 // Now is the time of this turn.
 func (l *Lane) Now() time.Time { return l.now }
 
@@ -352,6 +421,20 @@ func (l *Lane) View() uint64 { return l.views.current.Version }
 
 // Index is the lane's number within its node.
 func (l *Lane) Index() int { return l.index }
+
+// NextID returns a message id that nobody else gives: this life of this lane, and a number.
+// It is valid until the next call.
+func (l *Lane) NextID() string {
+	l.serial++
+	b := strconv.AppendUint(l.id[:0], l.self.ID, 36)
+	b = append(b, '-')
+	b = strconv.AppendUint(b, uint64(l.self.Inc), 36)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(l.index), 36)
+	b = append(b, '-')
+	l.id = strconv.AppendUint(b, l.serial, 36)
+	return unsafe.String(unsafe.SliceData(l.id), len(l.id))
+}
 
 // Begin returns the batch for a gateway, to append one down record to; End takes it back.
 // It travels at the end of the turn.

@@ -23,7 +23,6 @@ type Config struct {
 	Lanes      int          // 1–64
 	Conns      []*nats.Conn // at least one; lanes are spread over them
 	Handler    func(*Lane) Handler
-	Unfollowed bool // gateways send this role nothing: no change of its view waits for them
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 }

@@ -43,7 +43,7 @@ func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) 
 		l.handler.Apply(from, rec)
 		return
 	}
-	if told(rec) {
+	if rec.Told() {
 		l.handler.Tell(from, view, rec)
 		return
 	}
@@ -65,16 +65,6 @@ func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) 
 	}
 }
 
-// told reports whether a record is a gateway's own account of its interest, which
-// asks for no answer.
-func told(rec wire.Record) bool {
-	if rec.Kind != wire.KindJoin {
-		return false
-	}
-	var i wire.Interest
-	return i.Decode(rec.Body) == nil && i.Op == 0
-}
-
 // forward passes a record to the owner of its key, once.
 func (l *Lane) forward(from Source, hash uint64, rec wire.Record) {
 	own := l.views.current
@@ -86,7 +76,7 @@ func (l *Lane) forward(from Source, hash uint64, rec wire.Record) {
 	}
 	n := own.Active[i]
 	p := l.peers[n.Ref]
-	if p == nil { // ourselves: the sender counted our lanes otherwise
+	if p == nil || n.Ref == l.self { // ourselves: the sender counted our lanes otherwise
 		l.metrics.refused.Inc()
 		l.handler.Refuse(from, rec)
 		return

@@ -24,6 +24,7 @@ const (
 // viewState is where a lane stands with the view of its own role.
 type viewState struct {
 	current *cluster.View
+	before  *cluster.View   // the one before current
 	past    []uint64        // versions before current, oldest first
 	opened  *cluster.View   // the last view that opened; nil: none did
 	shut    []*cluster.View // those between opened and current: none of them opened
@@ -35,7 +36,7 @@ type viewState struct {
 	marks    map[*Gateway]uint64 // until then: what each must have acknowledged first
 }
 
-func (v *viewState) reset() { *v = viewState{current: &cluster.View{}} }
+func (v *viewState) reset() { *v = viewState{current: &cluster.View{}, before: &cluster.View{}} }
 
 // unsettled reports whether the current view still has something to wait for.
 func (v *viewState) unsettled() bool { return v.member && (!v.open || !v.released) }
@@ -65,12 +66,17 @@ func (l *Lane) adopt(self cluster.Ref, views *cluster.Views) {
 	}
 	own := views.Of(l.node.self.Role)
 	l.adoptPeers(own)
-	if own.Version != l.views.current.Version || l.views.since.IsZero() {
+	turned := own.Version != l.views.current.Version || l.views.since.IsZero()
+	if turned {
 		l.views.turn(l.now)
 		l.mark()
+		l.views.before = l.views.current
 	}
 	l.views.current = own
 	_, l.views.member = own.Find(l.self.ID)
+	if turned && l.telling != nil {
+		l.telling.Moved()
+	}
 	l.rerouteWaiting()
 	l.settle()
 }
@@ -120,8 +126,8 @@ func (l *Lane) adoptPeers(own *cluster.View) {
 	}
 	for _, list := range [][]cluster.Node{own.Active, own.Leaving} {
 		for _, n := range list {
-			if n.Ref == l.self {
-				continue
+			if n.Ref == l.self && l.telling == nil {
+				continue // its lanes have nothing to tell each other
 			}
 			delete(l.gone, n.Ref)
 			if p := l.peers[n.Ref]; p == nil {
@@ -258,13 +264,13 @@ func (l *Lane) settle() {
 		v.open, v.opened, v.shut = true, v.current, nil
 		l.metrics.holdSeconds.Observe(l.now.Sub(v.since).Seconds())
 		l.openWaiting()
+		if l.telling != nil {
+			l.telling.Opened()
+		}
 	}
 }
 
 func (l *Lane) allSynced() bool {
-	if l.node.cfg.Unfollowed {
-		return true
-	}
 	for _, g := range l.gateways {
 		if g.listed && !allAt(g.synced, l.views.current.Version) {
 			return false
@@ -294,7 +300,7 @@ func (l *Lane) allReleased() bool {
 // missing names who has not followed the view, for the log.
 func (l *Lane) missing() (who []string) {
 	for _, g := range l.gateways {
-		if g.listed && !l.node.cfg.Unfollowed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !allAt(g.synced, l.views.current.Version) {
 			who = append(who, "gateway "+g.Ref.String())
 		}
 	}
