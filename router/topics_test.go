@@ -130,17 +130,15 @@ func (w *world) check(name string) {
 	}
 	want := w.model.heard(name)
 	w.topics.gather(name)
-	for _, g := range w.topics.touched {
-		if got := w.topics.loops[g.Slot]; got != want[g] || got == 0 {
-			w.Fatalf("%s: gateway %d is sent loops %b, want %b", name, g.Slot, got, want[g])
+	w.topics.fanout.Send(func(g *owner.Gateway, loops uint64) {
+		if loops != want[g] || loops == 0 {
+			w.Fatalf("%s: gateway %d is sent loops %b, want %b", name, g.Slot, loops, want[g])
 		}
-		w.topics.loops[g.Slot] = 0 // as send does
 		delete(want, g)
-	}
+	})
 	if len(want) > 0 {
 		w.Fatalf("%s: not sent to %d gateways that want it", name, len(want))
 	}
-	w.topics.touched = w.topics.touched[:0]
 }
 
 // checkAll compares everything: what is kept, and what is counted.
