@@ -7,6 +7,8 @@ const (
 	CodeBadRequest   = 400 // cannot be read, or a field is wrong
 	CodeUnauthorized = 401 // token missing, bad or expired
 	CodeForbidden    = 403 // not allowed
+	CodeNotFound     = 404 // no such room or user
+	CodeConflict     = 409 // already exists, or in the wrong state
 	CodeTooLarge     = 413 // frame over MAX_FRAME_SIZE
 	CodeTooMany      = 429 // over a limit
 	CodeInternal     = 500 // our fault

@@ -10,10 +10,23 @@ import (
 
 // Message types of clients.
 const (
-	TypePing        = "Ping"
-	TypeSubscribe   = "Subscribe"
-	TypeUnsubscribe = "Unsubscribe"
-	TypeBroadcast   = "Broadcast"
+	TypePing            = "Ping"
+	TypeSubscribe       = "Subscribe"
+	TypeUnsubscribe     = "Unsubscribe"
+	TypeBroadcast       = "Broadcast"
+	TypeDirectMessage   = "DirectMessage"
+	TypeCreateRoom      = "CreateRoom"
+	TypeJoinRoom        = "JoinRoom"
+	TypeLeaveRoom       = "LeaveRoom"
+	TypeRoomMessage     = "RoomMessage"
+	TypeAddMember       = "AddMember"
+	TypeRemoveMember    = "RemoveMember"
+	TypeDeleteRoom      = "DeleteRoom"
+	TypeRoomInfo        = "RoomInfo"
+	TypeSetPresence     = "SetPresence"
+	TypeGetPresence     = "GetPresence"
+	TypeWatchPresence   = "WatchPresence"
+	TypeUnwatchPresence = "UnwatchPresence"
 )
 
 // Errors of an envelope, worded for the client.

@@ -1,10 +1,6 @@
 package protocol
 
-import (
-	"errors"
-
-	"github.com/tidwall/gjson"
-)
+import "errors"
 
 // MaxTopics is how many topics one Subscribe or Unsubscribe may name.
 const MaxTopics = 1000
@@ -42,21 +38,16 @@ func (b *Broadcast) Parse(data string) error {
 			echo = raw
 		}
 	}
-	if isNull(name) {
-		return ErrTopicMissing
+	var err error
+	if b.Topic, err = text(name, ErrTopicMissing, ErrTopicType); err != nil {
+		return err
 	}
-	v := gjson.Parse(name)
-	if v.Type != gjson.String {
-		return ErrTopicType
-	}
-	b.Topic = v.Str
 	if b.Payload == "" {
 		return ErrPayloadMissing
 	}
-	if b.Quiet = echo == "false"; !b.Quiet && echo != "true" && !isNull(echo) {
-		return ErrEchoType
-	}
-	return nil
+	loud, err := boolean(echo, true, ErrEchoType)
+	b.Quiet = !loud
+	return err
 }
 
 // ParseTopics reads the topics of a Subscribe or Unsubscribe. The strings alias data.
@@ -67,29 +58,11 @@ func ParseTopics(data string) ([]string, error) {
 			raw = value
 		}
 	}
-	if isNull(raw) {
-		return nil, ErrTopicsMissing
+	topics, err := texts(raw, MaxTopics, ErrTopicsType, ErrTopicsMany)
+	if err == nil && len(topics) == 0 {
+		err = ErrTopicsMissing
 	}
-	list := gjson.Parse(raw)
-	if !list.IsArray() {
-		return nil, ErrTopicsType
-	}
-	var topics []string
-	var bad error
-	list.ForEach(func(_, v gjson.Result) bool {
-		switch {
-		case v.Type != gjson.String:
-			bad = ErrTopicsType
-		case len(topics) == MaxTopics:
-			bad = ErrTopicsMany
-		}
-		topics = append(topics, v.Str)
-		return bad == nil
-	})
-	if bad == nil && len(topics) == 0 {
-		bad = ErrTopicsMissing
-	}
-	return topics, bad
+	return topics, err
 }
 
 // ParsePing reads the timestamp of a Ping: raw JSON, empty when there is none.
