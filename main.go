@@ -29,6 +29,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/presence"
 	"github.com/realtime-cluster/realtime/router"
@@ -107,6 +108,10 @@ type node struct {
 	listener *net.TCPListener
 	verifier *auth.Verifier
 	oneOff   bool // the secret is this process's own
+
+	store *store.Store // nil where no role needs it
+	queue *store.Queue // nil where queueing is off
+	seen  *store.Seen
 
 	gateway *gateway.Gateway
 	health  []ops.Part
@@ -240,14 +245,42 @@ func (n *node) connect(ctx context.Context, role string) ([]*nats.Conn, error) {
 	return conns, nil
 }
 
+// buildStore makes what is kept in Redis, and the parts that run it. They start before the role that
+// uses them, so that they end after it: last seen times first, which it may have noted at its end.
+func (n *node) buildStore(ctx context.Context, role string) (err error) {
+	n.store, err = store.Open(ctx, store.Config{URL: n.cfg.Redis.URL, Role: role, Registerer: n.registry, Log: n.log})
+	if err != nil {
+		return err
+	}
+	c := n.cfg.Presence
+	if c.QueueTTL > 0 {
+		n.queue = store.NewQueue(n.store, store.Limits{MaxCount: c.QueueMaxMessages, MaxBytes: c.QueueMaxBytes, TTL: c.QueueTTL})
+	}
+	n.seen = store.NewSeen(n.store, c.LastSeenTTL)
+	n.health = append(n.health, ops.Part{Name: "redis", Ready: n.store.Health})
+	n.parts = append(n.parts,
+		process.Part{Name: "redis", Run: func(stop, _ context.Context) error { return n.store.Run(stop) }},
+		process.Part{Name: "last seen", Run: func(stop, _ context.Context) error { return n.seen.Run(stop) }})
+	return nil
+}
+
 func (n *node) buildPresence(ctx context.Context) error {
 	conns, err := n.connect(ctx, config.CommandPresence)
 	if err != nil {
 		return err
 	}
+	if err := n.buildStore(ctx, config.CommandPresence); err != nil {
+		return err
+	}
+	replicas := n.cfg.Presence.RoomReplicas
+	if n.embedded != nil {
+		replicas = 1
+	}
 	p, err := presence.New(presence.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
 		Log: n.log.Named(config.CommandPresence), Registerer: n.registry,
+		Queue: n.queue, Seen: n.seen, RoomGrace: n.cfg.Presence.RoomGrace, MaxRooms: n.cfg.Presence.MaxRooms,
+		MaxRoomMembers: n.cfg.Presence.MaxRoomMembers, RoomReplicas: replicas,
 	})
 	if err != nil {
 		return err
@@ -285,6 +318,7 @@ func (n *node) buildGateway(ctx context.Context) error {
 		Name: n.cfg.NodeName, Version: cli.Version(version), Loops: c.Loops, Conns: conns,
 		Verifier: n.verifier, HTTP: pages, Log: n.log.Named(config.CommandGateway), Registerer: n.registry,
 		MaxConnections: c.MaxConnections, MaxSubscriptions: c.MaxSubscriptions, MaxFrameSize: c.MaxFrameSize,
+		MaxWatched: c.MaxWatched, MaxRooms: n.cfg.Presence.MaxRooms,
 		OutboxSize: c.OutboxSize, HeartbeatInterval: c.HeartbeatInterval, ClientTimeout: c.ClientTimeout,
 		HandshakeTimeout: c.HandshakeTimeout, RequestTimeout: c.RequestTimeout, TokenLeeway: n.cfg.Auth.Leeway,
 		AllowedOrigins: c.AllowedOrigins,
@@ -393,6 +427,9 @@ func (n *node) announce(stdout io.Writer) {
 func (n *node) close() {
 	for _, nc := range n.conns {
 		nc.Close()
+	}
+	if n.store != nil {
+		n.store.Close()
 	}
 	if n.embedded != nil {
 		n.embedded.Shutdown()

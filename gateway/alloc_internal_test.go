@@ -83,7 +83,7 @@ func (l *loop) batchesSent() (n uint64) {
 // answerPublishes takes the part of the owners, without an allocation.
 func (l *loop) answerPublishes() {
 	for i := range l.ops.list {
-		if o := &l.ops.list[i]; o.live && o.kind == opPublish {
+		if o := &l.ops.list[i]; o.live && o.kind == opReply {
 			l.replied(&wire.Reply{Op: handle(uint32(i), o.gen), Conn: wire.Conn{Slot: o.conn, Gen: o.cgen}, Frame: someFrame})
 		}
 	}

@@ -27,19 +27,23 @@ func (l *loop) broadcastMessage(c *conn, e *protocol.Envelope) {
 		l.sendError(c, e.ID, protocol.Error{Code: protocol.CodeForbidden, Message: "topic: not allowed to publish to it"})
 		return
 	}
-	hash := cluster.Hash(b.Topic)
-	u, lane := l.ownerOf(hash)
+	l.publish(c, e, &l.routers, b.Topic, b.Payload, b.Quiet)
+}
+
+// publish sends a message to the owner of its key: a topic's, a user's or a room's.
+func (l *loop) publish(c *conn, e *protocol.Envelope, r *realm, key, payload string, quiet bool) {
+	hash := cluster.Hash(key)
+	u, lane := r.ownerOf(hash)
 	if u == nil || !l.reachable(u.outs[lane]) {
 		l.unavailable(c, e.ID, l.ops.order+1, hash)
 		return
 	}
 	rec := wire.Publish{
-		Conn: l.ref(c), Quiet: b.Quiet, SentAt: l.now.UnixMicro(), Topic: b.Topic,
-		User: c.user, ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(b.Payload), len(b.Payload)),
+		Conn: l.ref(c), Quiet: quiet, SentAt: l.now.UnixMicro(), Topic: key,
+		User: c.user, ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(payload), len(payload)),
 	}
 	if e.ID != "" {
-		rec.Op = l.ops.add(op{kind: opPublish, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}, e.ID)
+		rec.Op = l.ops.add(op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}, e.ID)
 	}
-	o := u.outs[lane]
-	l.endRecord(o, wire.AppendPublish(l.beginRecord(o), &rec))
+	l.endRecord(u, lane, wire.AppendPublish(l.beginRecord(u, lane), &rec))
 }

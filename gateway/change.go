@@ -82,7 +82,7 @@ func (l *loop) altered(c *conn, e *entry, s *step, ok bool) {
 
 // active counts the subscriptions of a connection that have taken effect everywhere.
 func active(c *conn) int {
-	n := len(c.subs)
+	n := len(c.subs) - int(c.others)
 	for _, s := range c.subs {
 		if ch := s.entry.changes[c.slot]; ch != nil && !ch.base {
 			n--

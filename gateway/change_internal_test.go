@@ -175,7 +175,7 @@ func TestRepliesInOrder(t *testing.T) {
 // topicsOf finds a topic of router 2 and one of router 3.
 func topicsOf(l *loop) (of2, of3 string) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
-		if u, _ := l.ownerOf(cluster.Hash(name)); u.node.ID == 2 {
+		if u, _ := l.routers.ownerOf(cluster.Hash(name)); u.node.ID == 2 {
 			of2 = name
 		} else {
 			of3 = name

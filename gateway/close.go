@@ -32,6 +32,7 @@ func (l *loop) closeWith(c *conn, code ws.StatusCode, reason, why string) {
 
 // peerCloses answers a close frame.
 func (l *loop) peerCloses(c *conn, payload []byte) {
+	l.confirmClosed(c)
 	code, ok := answerCode(payload)
 	why := endClosed
 	if !ok {
@@ -78,7 +79,7 @@ func sendable(code ws.StatusCode) bool {
 func (l *loop) linger(c *conn, why string) {
 	if c.state == stateOpen {
 		l.leaveAll(c)
-		l.count(c, why)
+		l.tallyEnd(c, why)
 	}
 	c.state = stateClosing
 	c.in = nil
@@ -92,8 +93,8 @@ func (l *loop) expired(c *conn) {
 	l.closeWith(c, protocol.CloseTokenExpired, "token expired", endExpired)
 }
 
-// count notes the end of a connection that was open.
-func (l *loop) count(c *conn, why string) {
+// tallyEnd notes the end of a connection that was open.
+func (l *loop) tallyEnd(c *conn, why string) {
 	l.gw.metrics.ended.WithLabelValues(why).Inc()
 	if entry := l.log.Check(zap.DebugLevel, "connection ended"); entry != nil {
 		entry.Write(zap.String("connection", l.connectionID(c)), zap.String("user", c.user), zap.String("reason", why))
@@ -111,10 +112,8 @@ func (l *loop) drop(c *conn, why string) {
 		return
 	}
 	if c.state != stateClosing {
-		if c.state == stateOpen {
-			l.leaveAll(c)
-		}
-		l.count(c, why)
+		l.leaveAll(c)
+		l.tallyEnd(c, why)
 	}
 	l.poll.remove(int(c.fd))
 	_ = unix.Close(int(c.fd))

@@ -38,11 +38,15 @@ type conn struct {
 	expires int64 // Unix seconds; the token's end
 	tat     int64 // per-connection limit, see limit.Rate
 
-	user   string
-	grants *topic.Grants
-	subs   []subscription
-	joins  int32    // topics asked for that will add to subs
-	asked  *request // the oldest that is not answered
+	user     string
+	grants   *topic.Grants
+	subs     []subscription
+	joins    int32    // topics asked for that will add to subs
+	watching int32    // users asked for that will be watched
+	others   int32    // how many of subs are not topics: the user itself, rooms, who is watched
+	asked    *request // the oldest that is not answered
+
+	greet *greeting // nil but while the user's owner is waited for
 
 	in  *inbound // nil while nothing is half read
 	out *outbox  // nil while nothing waits

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -128,6 +129,12 @@ func (l *loop) drain() {
 func (l *loop) drainConn(c *conn) {
 	first := c.first
 	l.unmark(c)
+	if c.greet != nil {
+		for at := first; at != 0; at = l.nodes[at-1].next {
+			c.greet.after = append(c.greet.after, bytes.Clone(l.frames[l.nodes[at-1].frame]))
+		}
+		return
+	}
 	if c.out == nil && l.nodes[first-1].next == 0 {
 		l.tally.framesOut++
 		l.write(c, l.frames[l.nodes[first-1].frame])

@@ -127,7 +127,7 @@ func (r *reader) follow() {
 	}
 	r.views = views
 	for ref := range r.ends {
-		if !listed(views.Routers, ref) {
+		if !listed(views, ref) {
 			delete(r.ends, ref)
 		}
 	}
@@ -138,7 +138,7 @@ func (r *reader) follow() {
 // successor's mix.
 func (r *reader) end(h wire.Header) *end {
 	ref := cluster.Ref{ID: h.FromID, Inc: h.FromInc}
-	if h.ToInc != r.self.Inc || !listed(r.views.Routers, ref) {
+	if h.ToInc != r.self.Inc || !listed(r.views, ref) {
 		return nil
 	}
 	e := r.ends[ref]
@@ -152,8 +152,12 @@ func (r *reader) end(h wire.Header) *end {
 	return e
 }
 
-func listed(v *cluster.View, ref cluster.Ref) bool {
-	n, ok := v.Find(ref.ID)
+// listed reports whether an owner of any role is in the views.
+func listed(v *cluster.Views, ref cluster.Ref) bool {
+	if n, ok := v.Routers.Find(ref.ID); ok && n.Ref == ref {
+		return true
+	}
+	n, ok := v.Presences.Find(ref.ID)
 	return ok && n.Ref == ref
 }
 
@@ -193,9 +197,9 @@ func (l *loop) down(batch []byte) {
 	if err != nil {
 		return
 	}
-	u := l.ups[cluster.Ref{ID: h.FromID, Inc: h.FromInc}]
-	if l.source = nil; u != nil && int(h.FromLane) < len(u.outs) {
-		l.source = u.outs[h.FromLane]
+	l.from, l.source, l.fromLane = l.upstream(cluster.Ref{ID: h.FromID, Inc: h.FromInc}), nil, int(h.FromLane)
+	if l.from != nil && l.fromLane < len(l.from.outs) {
+		l.source = l.from.outs[l.fromLane]
 	}
 	bit := uint64(1) << l.index
 	for rec, err := range wire.Records(batch) {
@@ -221,6 +225,28 @@ func (l *loop) down(batch []byte) {
 			if d.Decode(rec.Body) == nil {
 				l.done(d)
 			}
+		case wire.KindAnswer:
+			var a wire.Answer
+			if a.Decode(rec.Body) == nil {
+				l.answered(&a)
+			}
+		case wire.KindEnter:
+			var e wire.Enter
+			if e.Decode(rec.Body) == nil {
+				l.membershipChanged(&e)
+			}
+		case wire.KindDeposit:
+			var d wire.Deposit
+			if d.Decode(rec.Body) == nil {
+				l.deposited(&d)
+			}
+		case wire.KindQueued:
+			var q wire.Queued
+			if q.Decode(rec.Body) == nil {
+				l.queued(&q)
+			}
+		case wire.KindResync:
+			l.retell()
 		case wire.KindAck:
 			var a wire.Ack
 			if a.Decode(rec.Body) == nil && l.source != nil && h.ToInc == l.self.Inc {
@@ -233,15 +259,17 @@ func (l *loop) down(batch []byte) {
 // replied passes an owner's reply to its connection.
 func (l *loop) replied(r *wire.Reply) {
 	var order, hash uint64
+	var pinned *entry
 	if r.Op != 0 {
 		o := l.ops.find(r.Op)
 		if o == nil {
 			return // answered before: it took too long, or its owner seemed dead
 		}
-		order, hash = o.order, o.hash
+		order, hash, pinned = o.order, o.hash, o.entry
 		l.ops.end(r.Op)
 	}
-	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && c.state == stateOpen {
+	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && (c.state == stateOpen || c.greet != nil) {
 		l.pushAfter(c, order, hash, r.Frame)
 	}
+	l.unpin(pinned)
 }

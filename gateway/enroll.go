@@ -11,6 +11,10 @@ func (l *loop) enroll(c *conn, e *entry) {
 	}
 	c.subs = append(c.subs, subscription{entry: e, at: uint32(len(e.subs))})
 	e.subs = append(e.subs, subscriber{slot: c.slot, at: uint32(len(c.subs) - 1)})
+	if e.kind != kindTopic {
+		c.others++
+		return
+	}
 	l.tally.subscriptions++
 }
 
@@ -49,6 +53,10 @@ func (l *loop) unlink(c *conn, i int) {
 	if i < len(c.subs) {
 		last.entry.subs[last.at].at = uint32(i)
 	}
+	if e.kind != kindTopic {
+		c.others--
+		return
+	}
 	delete(e.changes, c.slot)
 	l.tally.subscriptions--
 }
@@ -61,10 +69,22 @@ func (l *loop) leaveAll(c *conn) {
 		l.release(e)
 	}
 	c.subs = nil
+	l.unconfirmed(c)
+}
+
+// unpin ends what kept an entry, nil for none, while an op was under way for it.
+func (l *loop) unpin(e *entry) {
+	if e != nil {
+		e.pending--
+		l.release(e)
+	}
 }
 
 // release gives up an entry that nobody needs any more.
 func (l *loop) release(e *entry) {
+	if e.kind == kindUser {
+		l.count(e)
+	}
 	if len(e.subs) > 0 || e.pending > 0 {
 		return
 	}
@@ -72,19 +92,23 @@ func (l *loop) release(e *entry) {
 	if e.pattern {
 		l.patterns.Delete(e.name)
 	}
-	if !e.joined {
-		return
-	}
-	i := wire.Interest{Topic: e.name}
-	if !e.pattern {
-		if u, lane := l.ownerOf(e.hash); u != nil {
-			l.endRecord(u.outs[lane], wire.AppendInterest(l.beginRecord(u.outs[lane]), wire.KindLeave, i))
+	switch {
+	case e.kind == kindUser:
+		l.forgetRooms(e)
+	case !e.joined:
+	case e.pattern:
+		for _, u := range e.realm.ups {
+			for lane := range u.outs {
+				l.tellLeave(e, u, lane)
+			}
 		}
-		return
-	}
-	for _, u := range l.ups {
-		for _, o := range u.outs {
-			l.endRecord(o, wire.AppendInterest(l.beginRecord(o), wire.KindLeave, i))
+	default:
+		if u, lane := e.realm.ownerOf(e.hash); u != nil {
+			l.tellLeave(e, u, lane)
 		}
 	}
+}
+
+func (l *loop) tellLeave(e *entry, u *upstream, lane int) {
+	l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), wire.KindLeave, wire.Interest{Topic: e.name}))
 }

@@ -34,6 +34,8 @@ type Config struct {
 
 	MaxConnections    int
 	MaxSubscriptions  int // per connection
+	MaxWatched        int // users, per connection
+	MaxRooms          int // per user
 	MaxFrameSize      int // bytes
 	OutboxSize        int // bytes
 	HeartbeatInterval time.Duration

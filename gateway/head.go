@@ -81,7 +81,7 @@ func isUpgrade(head []byte) bool {
 // handOff gives a connection to net/http.
 func (l *loop) handOff(c *conn, data []byte) {
 	l.poll.remove(int(c.fd))
-	l.count(c, endHTTP)
+	l.tallyEnd(c, endHTTP)
 	select {
 	case l.gw.handoffs <- handoff{fd: int(c.fd), data: data}:
 	default:
@@ -93,7 +93,7 @@ func (l *loop) handOff(c *conn, data []byte) {
 // refuseHead answers a handshake with an HTTP error.
 func (l *loop) refuseHead(c *conn, r refusal) {
 	l.gw.metrics.handshakes.WithLabelValues(r.label()).Inc()
-	l.count(c, endRefused)
+	l.tallyEnd(c, endRefused)
 	// A fresh socket has room for this; where it does not, the client has no use for it.
 	_, _ = writeSocket(c.fd, r.response())
 	c.state = stateClosing
@@ -126,10 +126,16 @@ func (l *loop) verified(h head, v verdict) {
 	l.gw.metrics.connections.Inc()
 	c.admitted = true
 	c.user, c.grants, c.expires = v.claims.User, v.claims.Topics, v.expires
-	c.state, c.heard = stateOpen, l.wheel.now
+	l.greet(c, &greeting{head: h, verdict: v})
+}
+
+// welcomed begins a connection: the handshake's response, the welcome, and whatever the client
+// sent already.
+func (l *loop) welcomed(c *conn, g *greeting) {
+	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
-	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, v))
-	both := append(v.response, welcome...)
+	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g.verdict))
+	both := append(g.verdict.response, welcome...)
 	n, err := writeSocket(c.fd, both)
 	l.tally.writes++
 	l.tally.framesOut++
@@ -142,7 +148,10 @@ func (l *loop) verified(h head, v verdict) {
 		return
 	}
 	l.schedule(c, 1)
-	if len(h.rest) > 0 {
-		l.input(c, h.rest)
+	for _, frame := range g.after {
+		l.push(c, frame)
+	}
+	if rest := g.head.rest; len(rest) > 0 {
+		l.input(c, rest)
 	}
 }

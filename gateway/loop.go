@@ -57,19 +57,23 @@ type loop struct {
 	marked []*conn  // connections with frames
 	gather []byte   // scratch: the frames of one connection in a row
 
-	// Subscriptions, see subscribe.go.
+	// What connections here are interested in, by key (wire.UserKey and the like), see entry.go.
 	entries  map[string]*entry
 	patterns topic.Tree[*entry]
 	ops      opTable
 
-	// Owners of topics, see upstream.go.
+	// Owners, see upstream.go.
 	self      cluster.Ref
-	view      *cluster.View
-	routers   []*upstream // by index in view.Active
-	ups       map[cluster.Ref]*upstream
-	outs      []*link.Out // nil: closed
-	source    *link.Out   // to the lane whose batch is being dealt with; nil: not known
-	links     uint64      // how many there have been
+	routers   realm               // of topics
+	presences realm               // of users and rooms
+	outs      []*link.Out         // nil: closed
+	from      *upstream           // whose batch is being dealt with; nil: not known
+	source    *link.Out           // to the lane that it comes from; nil: not known
+	fromLane  int                 // that lane
+	unjoined  map[*entry]struct{} // rooms whose owner did not answer
+	probes    map[uint32]probe    // by the connection's slot, see probe.go
+	key       []byte              // scratch
+	links     uint64              // how many there have been
 	dirty     []*link.Out
 	pool      link.Pool
 	broadcast protocol.Broadcast // scratch
@@ -94,8 +98,10 @@ func newLoop(g *Gateway, index int) (*loop, error) {
 		rbuf:          make([]byte, readSize),
 		entries:       make(map[string]*entry),
 		self:          g.self.Ref,
-		view:          &cluster.View{},
-		ups:           make(map[cluster.Ref]*upstream),
+		routers:       newRealm(cluster.RoleRouter),
+		presences:     newRealm(cluster.RolePresence),
+		probes:        make(map[uint32]probe),
+		unjoined:      make(map[*entry]struct{}),
 	}, nil
 }
 

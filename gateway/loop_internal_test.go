@@ -126,7 +126,7 @@ func readFrame(in io.Reader) (f ws.Frame, err error) {
 // answer takes the part of the owners: everything that the loop asked of them is done.
 func (l *loop) answer() {
 	for _, h := range l.ops.handles(func(*op) bool { return true }) {
-		if o := l.ops.find(h); o.kind == opPublish {
+		if o := l.ops.find(h); o.kind == opReply {
 			l.replied(&wire.Reply{Op: h, Conn: wire.Conn{Slot: o.conn, Gen: o.cgen}, Frame: someFrame})
 			continue
 		}

@@ -32,6 +32,23 @@ func (l *loop) message(c *conn, payload []byte) {
 		l.unsubscribe(c, e)
 	case protocol.TypePing:
 		l.ping(c, e)
+	case protocol.TypeDirectMessage:
+		l.directMessage(c, e)
+	case protocol.TypeRoomMessage:
+		l.roomMessage(c, e)
+	case protocol.TypeCreateRoom, protocol.TypeJoinRoom, protocol.TypeLeaveRoom, protocol.TypeDeleteRoom,
+		protocol.TypeAddMember, protocol.TypeRemoveMember:
+		l.roomRequest(c, e)
+	case protocol.TypeRoomInfo:
+		l.roomInfo(c, e)
+	case protocol.TypeSetPresence:
+		l.setPresence(c, e)
+	case protocol.TypeGetPresence:
+		l.getPresence(c, e)
+	case protocol.TypeWatchPresence:
+		l.watchPresence(c, e)
+	case protocol.TypeUnwatchPresence:
+		l.unwatchPresence(c, e)
 	default:
 		l.bad(c, e.ID, fmt.Errorf("type: %.64q is not known", e.Type))
 	}
@@ -56,12 +73,15 @@ func (l *loop) bad(c *conn, id string, err error) {
 	l.sendError(c, id, protocol.Error{Code: protocol.CodeBadRequest, Message: err.Error()})
 }
 
-// unavailable answers a Broadcast for which there is no way to its owner.
+// ownerAway is what a client is told when the owner of a topic, user or room does not answer.
+const ownerAway = "its owner cannot be reached: send again"
+
+// unavailable answers a message for which there is no way to its owner.
 func (l *loop) unavailable(c *conn, id string, order, hash uint64) {
 	l.gw.dropUnavailable.Inc()
 	var frame []byte
 	l.arena, frame = protocol.AppendError(l.arena, id, protocol.Error{
-		Code: protocol.CodeUnavailable, Message: "the topic's owner cannot be reached: send again",
+		Code: protocol.CodeUnavailable, Message: ownerAway,
 		Details: retryLater,
 	})
 	l.pushAfter(c, order, hash, frame)

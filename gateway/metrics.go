@@ -56,6 +56,7 @@ type metrics struct {
 	acceptErrors  prometheus.Counter
 	panics        prometheus.Counter
 	subscriptions prometheus.Gauge
+	resyncs       prometheus.Counter
 	outboxBytes   prometheus.Gauge
 	turnSeconds   prometheus.Histogram
 	delivery      prometheus.Histogram
@@ -82,6 +83,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		acceptErrors:  f.Counter(metric.GatewayAcceptErrors),
 		panics:        f.Counter(metric.GatewayPanics),
 		subscriptions: f.Gauge(metric.GatewaySubscriptions),
+		resyncs:       f.Counter(metric.GatewayResyncs),
 		outboxBytes:   f.Gauge(metric.GatewayOutboxBytes),
 		turnSeconds:   f.Histogram(metric.GatewayTurnSeconds, []float64{25e-6, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, .1, .5, 1}),
 		delivery:      f.Histogram(metric.GatewayDeliverySeconds, []float64{5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, .1, .25, .5, 1, 2.5, 5}),

@@ -4,15 +4,19 @@ import (
 	"slices"
 
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 // opKind is what an op waits for.
 type opKind uint8
 
 const (
-	opPublish opKind = iota // a reply to the sender
-	opJoin                  // a Done, to be subscribed
-	opFence                 // a Done, to be unsubscribed
+	opReply  opKind = iota // a Reply to the sender
+	opJoin                 // a Done, to be subscribed
+	opFence                // a Done, to be unsubscribed
+	opAnswer               // an Answer, for a part of a request
+	opGreet                // an Answer, to let a connection begin
+	opEnter                // a Done, to get a room's messages
 )
 
 // op is something asked of an owner and not answered yet.
@@ -25,13 +29,16 @@ type op struct {
 	need  int32     // answers still to come: more than one for patterns
 	at    uint32    // tick at which it began
 	order uint64    // when it began, among the loop's ops
-	hash  uint64    // opPublish: the topic's
+	hash  uint64    // opReply: the key's
 	to    *upstream // nil for patterns: everyone
 	code  uint16    // worst answer so far
-	id    []byte    // opPublish: the message's id
+	id    []byte    // opReply: the message's id
 	req   *request
-	topic int // opJoin, opFence: index in the request's topics
-	entry *entry
+	topic int       // opJoin, opFence, opAnswer: index in the request's topics
+	entry *entry    // pinned while the op is under way; nil for none
+	verb  wire.Verb // opAnswer
+	data  []byte    // opAnswer: of a RoomInfo's message
+	greet *greeting // opGreet, opEnter: who waits for it; nil for nobody
 
 	step    *step // of a pattern's change; nil where there is none
 	counted bool  // opJoin: it is one of the connection's joins
@@ -107,20 +114,67 @@ func (l *loop) expireOps() {
 	if l.ops.live == 0 {
 		return
 	}
-	for _, h := range l.ops.handles(func(o *op) bool { return l.wheel.now-o.at > l.requestTicks }) {
+	for _, h := range l.ops.handles(func(o *op) bool { return l.wheel.now-o.at > l.patience(o) }) {
+		if l.ops.find(h) != nil { // one that failed may have ended another
+			l.fail(h)
+		}
+	}
+}
+
+// patience is for how many ticks an op is waited for.
+func (l *loop) patience(o *op) uint32 {
+	if o.greet != nil {
+		return min(l.requestTicks, ticks(greetTime))
+	}
+	return l.requestTicks
+}
+
+// send sends the record of an op to the owner that is to answer it, or fails it.
+func (l *loop) send(h uint64) {
+	o := l.ops.find(h)
+	o.need, o.to, o.code = 0, nil, 0
+	switch o.kind {
+	case opJoin, opFence, opEnter:
+		l.sendInterest(h, o)
+	case opAnswer:
+		l.sendAsk(h, o)
+	case opGreet:
+		l.sendPresent(h, o)
+	}
+	if o.need == 0 {
 		l.fail(h)
 	}
 }
 
-// fail answers an op with Error 503: for a publish, whether it took effect is not known.
+// reach returns the owner that is to answer an op about its entry, and notes it; nil when it
+// cannot be reached.
+func (l *loop) reach(o *op) (*upstream, int) {
+	u, lane := o.entry.realm.ownerOf(o.entry.hash)
+	if u == nil || !l.reachable(u.outs[lane]) {
+		return nil, 0
+	}
+	o.need, o.to = 1, u
+	return u, lane
+}
+
+// fail answers an op with Error 503: for a message, whether it took effect is not known.
 func (l *loop) fail(h uint64) {
 	o := l.ops.find(h)
-	if o.kind != opPublish {
+	switch o.kind {
+	case opJoin, opFence:
 		l.finish(h, protocol.CodeUnavailable)
-		return
+	case opAnswer:
+		l.answerPart(h, &wire.Answer{Code: protocol.CodeUnavailable})
+	case opGreet:
+		l.greeted(h, nil)
+	case opEnter:
+		l.roomJoined(h, protocol.CodeUnavailable)
+	case opReply:
+		if c := l.conns.get(o.conn, o.cgen); c != nil && c.state == stateOpen {
+			l.unavailable(c, string(o.id), o.order, o.hash)
+		}
+		pinned := o.entry
+		l.ops.end(h)
+		l.unpin(pinned)
 	}
-	if c := l.conns.get(o.conn, o.cgen); c != nil && c.state == stateOpen {
-		l.unavailable(c, string(o.id), o.order, o.hash)
-	}
-	l.ops.end(h)
 }

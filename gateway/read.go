@@ -152,6 +152,7 @@ func (l *loop) frame(c *conn, h ws.Header, payload []byte) {
 	case ws.OpPing:
 		l.sendControl(c, ws.OpPong, payload)
 	case ws.OpPong:
+		l.pong(c, payload)
 	case ws.OpClose:
 		l.peerCloses(c, payload)
 	case ws.OpText, ws.OpBinary:

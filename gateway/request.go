@@ -4,24 +4,29 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 )
 
-// request is a Subscribe or Unsubscribe whose topics are being asked for. The requests of a
+// request is a message about several topics or users, whose owners are being asked. The requests of a
 // connection are answered in the order in which they came, and what was sent to one of their
-// topics later is answered after them, though owners answer when they like.
+// topics or users later is answered after them, though owners answer when they like.
 type request struct {
 	slot, gen uint32
 	id        string
-	status    string // "subscribed" or "unsubscribed"
-	topics    []string
+	status    string // of the reply: "subscribed" and so on
+	reply     func(*loop, *conn, *request)
+	topics    []string    // or users, or a room and then its members
+	hashes    []uint64    // by topic: of its key
 	outcome   []rejection // by topic; code 0: fine
+	answers   [][]byte    // by topic: what its owner answered; nil for Subscribe and Unsubscribe
+	next      string      // of a RoomInfo: where the next page begins
 	need      int         // topics not answered yet, and 1 while they are being asked for
 	order     uint64      // of the last op before it
-	next      *request    // of the connection
+	later     *request    // of the connection
 	after     [][]byte    // frames to be sent behind the reply; ends with REQUEST_TIMEOUT
 }
 
@@ -34,14 +39,16 @@ type rejection struct {
 func (l *loop) newRequest(c *conn, id, status string, topics []string) *request {
 	r := &request{
 		slot: c.slot, gen: c.gen, id: strings.Clone(id), status: status, order: l.ops.order,
-		topics: make([]string, len(topics)), outcome: make([]rejection, len(topics)), need: 1,
+		topics: make([]string, len(topics)), hashes: make([]uint64, len(topics)),
+		outcome: make([]rejection, len(topics)), need: 1, reply: (*loop).replyTopics,
 	}
 	for i, t := range topics {
 		r.topics[i] = strings.Clone(t)
+		r.hashes[i] = cluster.Hash(t)
 	}
 	at := &c.asked
 	for *at != nil {
-		at = &(*at).next
+		at = &(*at).later
 	}
 	*at = r
 	return r
@@ -55,19 +62,19 @@ func (l *loop) settle(c *conn, r *request) {
 	}
 	for c.asked != nil && c.asked.need == 0 {
 		r := c.asked
-		c.asked = r.next
-		l.replyTo(c, r)
+		c.asked = r.later
+		r.reply(l, c, r)
 		for _, frame := range r.after {
 			l.push(c, frame)
 		}
 	}
 }
 
-// pushAfter gives a connection the answer to a Broadcast to the topic with that hash, which
+// pushAfter gives a connection the answer to a message to the topic, user or room with that hash, which
 // was asked for as the op of that order: behind the answers to what came before it.
 func (l *loop) pushAfter(c *conn, order, hash uint64, frame []byte) {
 	var last *request
-	for r := c.asked; r != nil && r.order < order; r = r.next {
+	for r := c.asked; r != nil && r.order < order; r = r.later {
 		if r.concerns(hash) {
 			last = r
 		}
@@ -79,16 +86,10 @@ func (l *loop) pushAfter(c *conn, order, hash uint64, frame []byte) {
 	last.after = append(last.after, bytes.Clone(frame))
 }
 
-func (r *request) concerns(hash uint64) bool {
-	for _, t := range r.topics {
-		if cluster.Hash(t) == hash {
-			return true
-		}
-	}
-	return false
-}
+func (r *request) concerns(hash uint64) bool { return slices.Contains(r.hashes, hash) }
 
-func (l *loop) replyTo(c *conn, r *request) {
+// replyTopics answers a Subscribe or Unsubscribe.
+func (l *loop) replyTopics(c *conn, r *request) {
 	details := struct {
 		Topics   []string    `json:"topics"`
 		Active   int         `json:"active_subscriptions"`
@@ -102,7 +103,7 @@ func (l *loop) replyTo(c *conn, r *request) {
 		}
 	}
 	if len(details.Topics) == 0 {
-		l.sendError(c, r.id, rejectedAll(details.Rejected))
+		l.sendError(c, r.id, rejectedAll("topics", details.Rejected))
 		return
 	}
 	var frame []byte
@@ -111,7 +112,7 @@ func (l *loop) replyTo(c *conn, r *request) {
 }
 
 // rejectedAll is the reply to a request without a topic that succeeded.
-func rejectedAll(list []rejection) protocol.Error {
+func rejectedAll(field string, list []rejection) protocol.Error {
 	details := struct {
 		Rejected   []rejection `json:"rejected"`
 		RetryAfter int         `json:"retry_after_ms,omitempty"`
@@ -123,7 +124,7 @@ func rejectedAll(list []rejection) protocol.Error {
 	}
 	first := list[0]
 	return protocol.Error{
-		Code: first.Code, Message: fmt.Sprintf("topics: %q: %s", first.Topic, first.Message),
+		Code: first.Code, Message: fmt.Sprintf("%s: %q: %s", field, first.Topic, first.Message),
 		Details: jsonText(details),
 	}
 }

@@ -62,7 +62,7 @@ func TestOpsAgainstModel(t *testing.T) {
 		switch {
 		case r.IntN(2) == 0:
 			id := fmt.Sprint(i)
-			h := ops.add(op{kind: opPublish}, id)
+			h := ops.add(op{kind: opReply}, id)
 			if _, taken := live[h]; taken || h == 0 {
 				t.Fatalf("handle %x was given out twice", h)
 			}

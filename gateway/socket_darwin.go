@@ -19,3 +19,12 @@ func acceptSocket(lfd int) (fd int, err error) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	return fd, nil
 }
+
+// unsentBytes is how many of the bytes written to a socket are still to be sent.
+func unsentBytes(fd int32) int {
+	n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NWRITE)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -51,3 +51,13 @@ func acceptSocket(lfd int) (fd int, err error) {
 	}
 	return fd, err
 }
+
+// unsentBytes is how many of the bytes written to a socket the peer's kernel has not yet
+// acknowledged.
+func unsentBytes(fd int32) int {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}

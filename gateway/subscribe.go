@@ -3,34 +3,10 @@ package gateway
 import (
 	"fmt"
 
-	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
-
-// entry is a topic or pattern that connections of this loop subscribe to.
-type entry struct {
-	name    string
-	hash    uint64
-	pattern bool
-	joined  bool      // an owner has been asked for it
-	owner   *upstream // who has been told last; nil for patterns: everyone
-	pending int32     // ops under way for it: it is not given up while there are any
-	subs    []subscriber
-	changes map[uint32]*change // by the connection's slot; nil for topics
-}
-
-// subscriber is one connection in an entry; subscription is its other end.
-type subscriber struct {
-	slot uint32
-	at   uint32 // index in the connection's subs
-}
-
-type subscription struct {
-	entry *entry
-	at    uint32 // index in the entry's subs
-}
 
 // subscribe asks the owner of each topic to send it here. It takes effect with the
 // owner's answer: by the way back of that answer, everything published later follows it.
@@ -82,7 +58,9 @@ func (l *loop) refuseTopic(c *conn, name string) rejection {
 }
 
 // full reports whether a connection has all the subscriptions that it may have.
-func (l *loop) full(c *conn) bool { return len(c.subs)+int(c.joins) >= l.gw.cfg.MaxSubscriptions }
+func (l *loop) full(c *conn) bool {
+	return len(c.subs)-int(c.others)+int(c.joins) >= l.gw.cfg.MaxSubscriptions
+}
 
 func (l *loop) tooMany(name string) rejection {
 	return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", l.gw.cfg.MaxSubscriptions)}
@@ -90,15 +68,7 @@ func (l *loop) tooMany(name string) rejection {
 
 // ask begins the op for one topic of a request.
 func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
-	e := l.entries[r.topics[i]]
-	if e == nil {
-		name := r.topics[i]
-		e = &entry{name: name, hash: cluster.Hash(name), pattern: topic.IsPattern(name)}
-		l.entries[name] = e
-		if e.pattern {
-			l.patterns.Set(name, e)
-		}
-	}
+	e := l.topicEntry(r.topics[i])
 	e.pending++
 	e.joined = e.joined || kind == opJoin
 	r.need++
@@ -109,43 +79,43 @@ func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
 		o.counted = true
 		c.joins++
 	}
-	h := l.ops.add(o, "")
-	l.sendInterest(h)
+	l.send(l.ops.add(o, ""))
 }
 
 // sendInterest sends the record of a Join or Fence op: to the topic's owner, or, for a pattern, to
 // every lane of every router, the leaving ones included.
-func (l *loop) sendInterest(h uint64) {
-	o := l.ops.find(h)
+func (l *loop) sendInterest(h uint64, o *op) {
 	kind := wire.KindJoin
 	if o.kind == opFence {
 		kind = wire.KindFence
 	}
-	i := wire.Interest{Op: h, Topic: o.entry.name}
-	o.need, o.to, o.code = 0, nil, 0
+	i := wire.Interest{Op: h, Topic: o.entry.name, State: o.entry.state()}
 	if !o.entry.pattern {
-		u, lane := l.ownerOf(o.entry.hash)
-		if u != nil && l.reachable(u.outs[lane]) {
-			o.need, o.to, o.entry.owner = 1, u, u
-			l.endRecord(u.outs[lane], wire.AppendInterest(l.beginRecord(u.outs[lane]), kind, i))
+		if u, lane := l.reach(o); u != nil {
+			o.entry.owner = u
+			l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), kind, i))
 		}
 	} else if l.nats.up.Load() {
-		for _, u := range l.ups {
-			for _, out := range u.outs {
+		for _, u := range o.entry.realm.ups {
+			for lane := range u.outs {
 				o.need++
-				l.endRecord(out, wire.AppendInterest(l.beginRecord(out), kind, i))
+				l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), kind, i))
 			}
 		}
-	}
-	if o.need == 0 {
-		l.finish(h, protocol.CodeUnavailable)
 	}
 }
 
 // done takes an owner's answer to a Join or Fence.
 func (l *loop) done(d wire.Done) {
 	o := l.ops.find(d.Op)
-	if o == nil || o.kind == opPublish {
+	if o == nil {
+		return
+	}
+	if o.kind == opEnter {
+		l.roomJoined(d.Op, int(d.Code))
+		return
+	}
+	if o.kind != opJoin && o.kind != opFence {
 		return
 	}
 	o.code = max(o.code, d.Code)
@@ -162,7 +132,7 @@ func (l *loop) finish(h uint64, code int) {
 	o := l.ops.find(h)
 	kind, e, r, topic, step, counted := o.kind, o.entry, o.req, o.topic, o.step, o.counted
 	if code != 0 {
-		r.outcome[topic] = rejection{e.name, code, "the topic's owner cannot be reached: send again"}
+		r.outcome[topic] = rejection{e.name, code, ownerAway}
 	}
 	l.ops.end(h)
 	e.pending--

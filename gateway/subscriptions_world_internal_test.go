@@ -115,7 +115,7 @@ func (w *world) moved(topic string, from uint64) bool {
 }
 
 func (w *world) owner(e *entry) uint64 {
-	if u, _ := w.l.ownerOf(e.hash); u != nil {
+	if u, _ := w.l.routers.ownerOf(e.hash); u != nil {
 		return u.node.ID
 	}
 	return 0
@@ -164,7 +164,7 @@ func (w *world) collect() {
 	}
 	w.forget()
 	w.l.flushLinks()
-	for ref, u := range w.l.ups {
+	for ref, u := range w.l.routers.ups {
 		for batch := range u.outs[0].Unacked {
 			w.records(w.owners[ref.ID], batch)
 		}
@@ -204,7 +204,7 @@ func (w *world) handle(id uint64, refuse bool) {
 		delete(o.knows, rec.topic)
 	}
 	if rec.op != 0 {
-		w.l.source = w.l.ups[cluster.Ref{ID: id}].outs[0]
+		w.l.source = w.l.routers.ups[cluster.Ref{ID: id}].outs[0]
 		w.l.done(wire.Done{Op: rec.op, Code: code})
 	}
 }

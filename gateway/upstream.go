@@ -13,18 +13,42 @@ import (
 // acknowledge. Clients get Error 503 from three quarters of it on.
 const upBound = 16 << 20
 
-// suspectEvery is how often a loop tells, at most, that a router is not where it should be.
+// suspectEvery is how often a loop tells, at most, that an owner is not where it should be.
 const suspectEvery = 500 * time.Millisecond
 
-// upstream is one router as a loop knows it: a link to each of its lanes.
+// realm is the owners of one role as a loop knows them.
+type realm struct {
+	role   cluster.Role
+	view   *cluster.View
+	active []*upstream // by index in view.Active
+	ups    map[cluster.Ref]*upstream
+}
+
+func newRealm(role cluster.Role) realm {
+	return realm{role: role, view: &cluster.View{}, ups: make(map[cluster.Ref]*upstream)}
+}
+
+// ownerOf returns the node and the lane that own a key; nil while there is none.
+func (r *realm) ownerOf(hash uint64) (*upstream, int) {
+	i := r.view.Owner(hash)
+	if i < 0 {
+		return nil, 0
+	}
+	u := r.active[i]
+	return u, cluster.Lane(hash, len(u.outs))
+}
+
+// upstream is one router or presence node as a loop knows it: a link to each of its lanes.
 type upstream struct {
+	realm     *realm
 	node      cluster.Node
 	outs      []*link.Out
+	told      []told    // by lane: the users that it was told of; of a presence node
 	suspected time.Time // when the loop last told that it is not there
 }
 
-// handedOver reports whether a router that is gone left in good order and had everything
-// from here: then it has passed that on, and whoever owns the topic now answers.
+// handedOver reports whether an owner that is gone left in good order and had everything
+// from here: then it has passed that on, and whoever owns the key now answers.
 func (u *upstream) handedOver() bool {
 	for _, o := range u.outs {
 		if o.Held() > 0 {
@@ -34,30 +58,31 @@ func (u *upstream) handedOver() bool {
 	return u.node.State == cluster.Leaving
 }
 
-// ownerOf returns the router and the lane that own a topic; nil while there is none.
-func (l *loop) ownerOf(hash uint64) (*upstream, int) {
-	i := l.view.Owner(hash)
-	if i < 0 {
-		return nil, 0
-	}
-	u := l.routers[i]
-	return u, cluster.Lane(hash, len(u.outs))
-}
-
 // reachable reports whether a client's message may go onto a link: otherwise it gets
 // Error 503 at once, rather than a place in a growing queue.
 func (l *loop) reachable(o *link.Out) bool {
 	return l.nats.up.Load() && o.Held() < upBound/4*3
 }
 
-func (l *loop) beginRecord(o *link.Out) []byte {
+// beginRecord returns the batch for an owner's lane, to append one record to; endRecord takes
+// it back.
+func (l *loop) beginRecord(u *upstream, lane int) []byte {
+	o := u.outs[lane]
 	if !o.Pending() {
 		l.dirty = append(l.dirty, o)
 	}
-	return o.Begin(l.view.Version, l.now)
+	return o.Begin(u.realm.view.Version, l.now)
 }
 
-func (l *loop) endRecord(o *link.Out, b []byte) { o.End(b, l.now) }
+func (l *loop) endRecord(u *upstream, lane int, b []byte) { u.outs[lane].End(b, l.now) }
+
+// upstream returns the owner with that reference, nil when there is none.
+func (l *loop) upstream(ref cluster.Ref) *upstream {
+	if u := l.routers.ups[ref]; u != nil {
+		return u
+	}
+	return l.presences.ups[ref]
+}
 
 // flushLinks sends each owner's batch of this turn.
 func (l *loop) flushLinks() {
@@ -86,24 +111,28 @@ func (l *loop) reconnected() {
 }
 
 // refused takes the NATS server's word that nobody listens where a batch went. That its
-// router may be dead is known so before its silence tells.
+// owner may be dead is known so before its silence tells.
 func (l *loop) refused(number, seq uint64) {
-	for _, u := range l.ups {
-		for _, o := range u.outs {
-			if !o.Refused(number, seq) {
-				continue
+	for _, r := range []*realm{&l.routers, &l.presences} {
+		for _, u := range r.ups {
+			if u.refused(number, seq) {
+				if l.now.Sub(u.suspected) >= suspectEvery {
+					u.suspected = l.now
+					l.gw.member.Suspect(u.node.Ref)
+				}
+				return
 			}
-			if l.now.Sub(u.suspected) >= suspectEvery {
-				u.suspected = l.now
-				l.gw.member.Suspect(u.node.Ref)
-			}
-			return
 		}
 	}
 }
 
-func (l *loop) newUpstream(n cluster.Node) *upstream {
-	u := &upstream{node: n}
+// refused passes a refusal to the link that it is about, and reports whether there is one.
+func (u *upstream) refused(number, seq uint64) bool {
+	return slices.ContainsFunc(u.outs, func(o *link.Out) bool { return o.Refused(number, seq) })
+}
+
+func (l *loop) newUpstream(r *realm, n cluster.Node) *upstream {
+	u := &upstream{realm: r, node: n, told: make([]told, max(n.Lanes, 1))}
 	for lane := range max(n.Lanes, 1) {
 		at := slices.Index(l.outs, nil)
 		if at < 0 {

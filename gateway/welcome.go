@@ -3,14 +3,16 @@ package gateway
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 // Features is what this release of the server does of the protocol.
-var Features = []string{"topics", "wildcards"}
+var Features = []string{"topics", "wildcards", "direct_message", "rooms", "presence"}
 
 // welcome is the details of a connection's first frame.
 func (l *loop) welcome(c *conn, v verdict) string {
@@ -20,6 +22,13 @@ func (l *loop) welcome(c *conn, v verdict) string {
 		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 		session = hex.EncodeToString(b[:])
 	}
+	rooms := []string{}
+	for _, s := range c.subs {
+		if s.entry.kind == kindRoom {
+			rooms = append(rooms, wire.Name(s.entry.name))
+		}
+	}
+	slices.Sort(rooms)
 	return jsonText(struct {
 		ConnectionID string   `json:"connection_id"`
 		SessionID    string   `json:"session_id"`
@@ -35,7 +44,7 @@ func (l *loop) welcome(c *conn, v verdict) string {
 		ConnectionID: l.connectionID(c), SessionID: session, UserID: c.user,
 		ServerTime: l.now.UnixMilli(), Protocol: protocol.Version,
 		Heartbeat: l.gw.cfg.HeartbeatInterval.Milliseconds(), Features: Features,
-		Topics: []string{}, Rooms: []string{},
+		Topics: []string{}, Rooms: rooms,
 	})
 }
 

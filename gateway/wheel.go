@@ -33,6 +33,7 @@ func (l *loop) tick() {
 		l.turnWheel(to)
 		l.tickLinks()
 		l.expireOps()
+		l.tickUsers()
 	}
 }
 

@@ -1,10 +1,8 @@
-// Package presence will own users and rooms. For now a presence node takes part in the
-// cluster, beats and is in the views, so that the rest can be operated with it; no record is
-// sent to it yet.
 package presence
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,51 +10,66 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/owner"
-	"github.com/realtime-cluster/realtime/pkg/wire"
+	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/presence/durable"
 )
 
-// Config is what a Presence is made of.
+// Config is what a Presence is made of. The settings are those of the README.
 type Config struct {
 	Name       string       // for people
 	Version    string       // of the program
 	Lanes      int          // 1–64
 	Conns      []*nats.Conn // at least one
+	Queue      *store.Queue // for absent users; nil: queueing is off
+	Seen       *store.Seen  // when users were last seen; nil: known only while the owner knows
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
+
+	RoomGrace      time.Duration
+	MaxRooms       int // of one user
+	MaxRoomMembers int
+	RoomReplicas   int // of durable rooms; 0: by the size of the NATS cluster
+
+	Durable *durable.Rooms // set by New
 }
 
 // Presence is one presence node.
-type Presence struct{ node *owner.Node }
+type Presence struct {
+	node *owner.Node
+	crew *crew
+}
 
 // New makes a Presence. It starts nothing.
 func New(cfg Config) (*Presence, error) {
-	node, err := owner.New(owner.Config{
-		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
-		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(*owner.Lane) owner.Handler { return nothing{} },
+	m := newMetrics(cfg.Registerer)
+	c := newCrew(m)
+	var err error
+	cfg.Durable, err = durable.New(durable.Config{
+		Conn: cfg.Conns[0], Replicas: cfg.RoomReplicas, Log: cfg.Log, Calls: m.durable,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Presence{node: node}, nil
+	node, err := owner.New(owner.Config{
+		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
+		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
+		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, c) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Presence{node: node, crew: c}, nil
 }
 
-// Run takes part until stop is done, then leaves and returns, at the latest when kill is done.
-func (p *Presence) Run(stop, kill context.Context) error { return p.node.Run(stop, kill) }
+// Run owns users and rooms until stop is done, then hands over and returns, at the latest when
+// kill is done.
+func (p *Presence) Run(stop, kill context.Context) error {
+	defer p.crew.stop()
+	return p.node.Run(stop, kill)
+}
 
-// Ready reports why the node does not do its work now, nil when it does.
+// Ready reports why the node cannot do its work now, nil when it can.
 func (p *Presence) Ready() error { return p.node.Ready() }
 
-// Started is closed when the node is in the view.
+// Started is closed when the node owns users and rooms.
 func (p *Presence) Started() <-chan struct{} { return p.node.Started() }
-
-// nothing is a Handler that owns no keys.
-type nothing struct{}
-
-func (nothing) Key(wire.Record) (string, bool, error)   { return "", false, nil }
-func (nothing) Apply(owner.Source, wire.Record)         {}
-func (nothing) Tell(owner.Source, uint64, wire.Record)  {}
-func (nothing) Refuse(owner.Source, wire.Record)        {}
-func (nothing) Forget(*owner.Gateway)                   {}
-func (nothing) Keep(func(key string, view uint64) bool) {}
-func (nothing) Reset()                                  {}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/realtime-cluster/realtime/pkg/store"
 )
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
@@ -39,6 +41,9 @@ func parseNATSURL(text string) (string, error) {
 	}
 	return natsURL(text)
 }
+
+// parseRedisURL reads a URL of one server, a cluster or sentinels.
+func parseRedisURL(text string) (string, error) { return text, store.CheckURL(text) }
 
 // withoutUser is the URL text without user name, password or token. It works on
 // what is no URL, too, and then rather removes too much.

@@ -27,14 +27,15 @@ type Config struct {
 	NodeName        string        // a label for people, not unique; never empty in a role
 	ShutdownTimeout time.Duration // from SIGTERM to the end of the process
 
-	HTTP    HTTP
-	Auth    Auth
-	NATS    NATS
-	Redis   Redis
-	Gateway Gateway
-	Router  Router
-	Log     Log
-	Token   Token
+	HTTP     HTTP
+	Auth     Auth
+	NATS     NATS
+	Redis    Redis
+	Gateway  Gateway
+	Router   Router
+	Presence Presence
+	Log      Log
+	Token    Token
 }
 
 // HTTP is where a role listens.
@@ -64,9 +65,9 @@ type NATS struct {
 	EmbeddedPort   int // 0: the embedded server has no TCP listener
 }
 
-// Redis is not used by this release: its setting is only checked.
+// Redis is how a role reaches Redis.
 type Redis struct {
-	URL string // may hold credentials; empty when unset
+	URL string // as store.Config takes it, may hold credentials; empty: use the embedded store
 }
 
 // Gateway holds the limits and timers of client connections.
@@ -79,6 +80,7 @@ type Gateway struct {
 	MaxFrameSize      int // bytes
 	OutboxSize        int // bytes, at least twice MaxFrameSize
 	MaxSubscriptions  int
+	MaxWatched        int      // users that one connection watches
 	AllowedOrigins    []string // lower case, "*" or scheme://host[:port]
 	RateLimit         RateLimit
 	Loops             int // 1 to 64
@@ -94,6 +96,18 @@ type RateLimit struct {
 // Router holds what the owners of keys use, presence nodes included.
 type Router struct {
 	Lanes int // 1 to 64
+}
+
+// Presence holds the limits and times of users and rooms.
+type Presence struct {
+	QueueTTL         time.Duration // 0: no message is queued
+	QueueMaxMessages int           // of one user
+	QueueMaxBytes    int           // of one user
+	RoomGrace        time.Duration // 0 to an hour
+	MaxRooms         int           // of one user; gateways have it, too
+	MaxRoomMembers   int           // of a room that names no capacity
+	LastSeenTTL      time.Duration
+	RoomReplicas     int // 1 to 5; 0: three where the NATS cluster has as many servers, else one
 }
 
 // Log is how much is logged and in which shape.

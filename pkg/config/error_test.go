@@ -8,6 +8,8 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/topic"
 )
 
+const notRedis = `not a URL such as redis://localhost:6379 (in a user or password, write / ? # @ and % as %2F %3F %23 %40 and %25)`
+
 // TestErrors holds each bad value to its one line.
 func TestErrors(t *testing.T) {
 	secret := map[string]string{"JWT_SECRET": testSecret}
@@ -40,7 +42,12 @@ func TestErrors(t *testing.T) {
 		{CommandAll, "NATS_CONNECT_TIMEOUT", "5", nil, `NATS_CONNECT_TIMEOUT: "5" is not a duration such as 30s`},
 		{CommandAll, "NATS_CONNECTIONS", "17", nil, `NATS_CONNECTIONS: 17 is not within 1–16`},
 		{CommandAll, "EMBEDDED_NATS_PORT", "-1", nil, `EMBEDDED_NATS_PORT: -1 is not within 0–65535`},
-		{CommandAll, "REDIS_URL", "localhost:6379", nil, `REDIS_URL: "localhost:6379" is not a URL such as redis://localhost:6379`},
+		{CommandAll, "REDIS_URL", "localhost:6379", nil, `REDIS_URL: ` + notRedis},
+		{CommandPresence, "REDIS_URL", "redis://:hunter2/x@host", nil, `REDIS_URL: ` + notRedis},
+		{CommandGateway, "REDIS_URL", "http://:hunter2@host", nil, `REDIS_URL: invalid URL scheme: http`},
+		{CommandRouter, "REDIS_URL", "redis://:hunter2@host?colour%0A=red", nil, "REDIS_URL: unexpected option: colour\ufffd"},
+		{CommandPresence, "REDIS_URL", "redis://a:1,b:2", nil, `REDIS_URL: further addresses are parameters: addr=host:port`},
+		{CommandAll, "REDIS_URL", "redis://:hunter2@h:1?master_name=", nil, `REDIS_URL: master_name is empty`},
 		{CommandAll, "MAX_CONNECTIONS", "0", nil, `MAX_CONNECTIONS: 0 is not within 1–10000000`},
 		{CommandAll, "HEARTBEAT_INTERVAL", "fast", nil, `HEARTBEAT_INTERVAL: "fast" is not a duration such as 30s`},
 		{CommandAll, "HEARTBEAT_INTERVAL", "10ms", nil, `HEARTBEAT_INTERVAL: 10ms is not within 100ms–1h`},
@@ -54,11 +61,22 @@ func TestErrors(t *testing.T) {
 		{CommandAll, "MAX_FRAME_SIZE", "9999999999999GiB", nil, `MAX_FRAME_SIZE: 9999999999999GiB is not within 1KiB–512KiB`},
 		{CommandAll, "OUTBOX_SIZE", "100000", nil, `OUTBOX_SIZE: 100000 is less than twice MAX_FRAME_SIZE, 64KiB`},
 		{CommandAll, "MAX_SUBSCRIPTIONS", "0", nil, `MAX_SUBSCRIPTIONS: 0 is not within 1–1000000`},
+		{CommandAll, "MAX_WATCHED", "100001", nil, `MAX_WATCHED: 100001 is not within 1–100000`},
 		{CommandAll, "ALLOWED_ORIGINS", "https://a.example/path", nil, `ALLOWED_ORIGINS: "https://a.example/path" is not * or an origin such as https://example.com`},
 		{CommandAll, "ALLOWED_ORIGINS", "a.example", nil, `ALLOWED_ORIGINS: "a.example" is not * or an origin such as https://example.com`},
 		{CommandAll, "RATE_LIMIT_ENABLED", "sometimes", nil, `RATE_LIMIT_ENABLED: "sometimes" is not true or false`},
 		{CommandAll, "RATE_LIMIT_CONNECTION_RPS", "1.5", nil, `RATE_LIMIT_CONNECTION_RPS: "1.5" is not a whole number`},
 		{CommandAll, "RATE_LIMIT_CONNECTION_BURST", "0", nil, `RATE_LIMIT_CONNECTION_BURST: 0 is not within 1–1000000`},
+		{CommandAll, "QUEUE_TTL", "10ms", nil, `QUEUE_TTL: 10ms is neither 0 nor within 1s–8760h`},
+		{CommandAll, "QUEUE_TTL", "-1s", nil, `QUEUE_TTL: -1s is neither 0 nor within 1s–8760h`},
+		{CommandAll, "QUEUE_TTL", "a day", nil, `QUEUE_TTL: "a day" is not a duration such as 30s`},
+		{CommandPresence, "QUEUE_MAX_MESSAGES", "0", nil, `QUEUE_MAX_MESSAGES: 0 is not within 1–1000000`},
+		{CommandPresence, "QUEUE_MAX_BYTES", "1000", nil, `QUEUE_MAX_BYTES: 1000 is not within 1KiB–1GiB`},
+		{CommandPresence, "ROOM_GRACE", "2h", nil, `ROOM_GRACE: 2h is not within 0s–1h`},
+		{CommandPresence, "MAX_ROOMS", "0", nil, `MAX_ROOMS: 0 is not within 1–100000`},
+		{CommandPresence, "MAX_ROOM_MEMBERS", "-1", nil, `MAX_ROOM_MEMBERS: -1 is not within 1–10000000`},
+		{CommandPresence, "ROOM_REPLICAS", "6", nil, `ROOM_REPLICAS: 6 is not within 0–5`},
+		{CommandPresence, "LAST_SEEN_TTL", "1s", nil, `LAST_SEEN_TTL: 1s is not within 1m–87600h`},
 		{CommandAll, "LOOPS", "65", nil, `LOOPS: 65 is not within 0–64`},
 		{CommandRouter, "LANES", "-2", nil, `LANES: -2 is not within 0–64`},
 		{CommandAll, "SHUTDOWN_TIMEOUT", "forever", nil, `SHUTDOWN_TIMEOUT: "forever" is not a duration such as 30s`},
@@ -72,6 +90,9 @@ func TestErrors(t *testing.T) {
 		{CommandAll, "", "", []string{"-port"}, `flag needs an argument: -port; see realtime all -h`},
 		{CommandAll, "", "", []string{"-prot", "1"}, `-prot: no such setting; see realtime all -h`},
 		{CommandRouter, "", "", []string{"-max-connections=1"}, `-max-connections: not a setting of realtime router, only of all, gateway`},
+		{CommandGateway, "", "", []string{"-queue-ttl=0"}, `-queue-ttl: not a setting of realtime gateway, only of all, presence`},
+		{CommandPresence, "", "", []string{"-max-watched=1"}, `-max-watched: not a setting of realtime presence, only of all, gateway`},
+		{CommandPresence, "", "", []string{"-redis-url="}, `REDIS_URL: ` + notRedis},
 		{CommandGateway, "", "", []string{"-dev"}, `-dev: not a setting of realtime gateway, only of all`},
 		{CommandAll, "", "", []string{"gatway"}, `unexpected argument "gatway": settings are flags, see realtime all -h`},
 		{CommandGateway, "", "", []string{"-nats-url="}, `NATS_URL: "" is not a URL such as nats://localhost:4222`},

@@ -42,6 +42,10 @@ func duration(least, most time.Duration, at func(*Config) *time.Duration) field 
 	return bind(at, within(parseDuration, least, most, formatDuration), formatDuration)
 }
 
+func zeroOrDuration(least, most time.Duration, at func(*Config) *time.Duration) field {
+	return bind(at, zeroOr(parseDuration, least, most, formatDuration), formatDuration)
+}
+
 func size(least, most int, at func(*Config) *int) field {
 	return bind(at, within(parseSize, least, most, formatSize), formatSize)
 }

@@ -50,6 +50,15 @@ func TestDefaults(t *testing.T) {
 		g.RateLimit != (RateLimit{Enabled: true, RPS: 100, Burst: 200}) {
 		t.Errorf("Gateway = %+v", g)
 	}
+	if g.MaxWatched != 1000 || c.Redis.URL != "" {
+		t.Errorf("MaxWatched = %d, Redis = %+v", g.MaxWatched, c.Redis)
+	}
+	if want := (Presence{
+		QueueTTL: 24 * time.Hour, QueueMaxMessages: 1000, QueueMaxBytes: 1 << 20, RoomGrace: 30 * time.Second,
+		MaxRooms: 100, MaxRoomMembers: 100_000, LastSeenTTL: 720 * time.Hour,
+	}); c.Presence != want {
+		t.Errorf("Presence = %+v, want %+v", c.Presence, want)
+	}
 	if want := min(runtime.GOMAXPROCS(0), 64); g.Loops != want || c.Router.Lanes != want {
 		t.Errorf("loops %d, lanes %d, want %d", g.Loops, c.Router.Lanes, want)
 	}
@@ -64,6 +73,13 @@ func TestDefaultsOfRoles(t *testing.T) {
 		if !slices.Equal(c.NATS.URLs, []string{"nats://localhost:4222"}) || c.Redis.URL != "redis://localhost:6379" {
 			t.Errorf("%s: NATS %q, Redis %q", command, c.NATS.URLs, c.Redis.URL)
 		}
+	}
+	if c := load(t, CommandPresence, map[string]string{"QUEUE_TTL": "0", "ROOM_GRACE": "0s"}); c.Presence.QueueTTL != 0 ||
+		c.Presence.RoomGrace != 0 || c.Presence.MaxRooms != 100 || c.Gateway.MaxWatched != 0 {
+		t.Errorf("presence: %+v, MaxWatched %d", c.Presence, c.Gateway.MaxWatched)
+	}
+	if c := load(t, CommandGateway, map[string]string{"JWT_SECRET": testSecret}); c.Presence != (Presence{MaxRooms: 100}) || c.Gateway.MaxWatched != 1000 {
+		t.Errorf("gateway: %+v, MaxWatched %d", c.Presence, c.Gateway.MaxWatched)
 	}
 	if c := load(t, CommandRouter, nil); c.Gateway.Loops != 0 || c.Router.Lanes == 0 {
 		t.Errorf("router: loops %d, lanes %d", c.Gateway.Loops, c.Router.Lanes)
@@ -135,11 +151,17 @@ func TestValues(t *testing.T) {
 }
 
 func TestPublicHasNoSecret(t *testing.T) {
-	c := load(t, CommandAll, map[string]string{"JWT_SECRET": testSecret, "REDIS_URL": "rediss://:hunter2@r:6379", "NATS_URL": "nats://hunter2@n"})
+	c := load(t, CommandAll, map[string]string{
+		"JWT_SECRET": testSecret, "NATS_URL": "nats://hunter2@n",
+		"REDIS_URL": "rediss://:hunter2@r:6379?master_name=m&username=hunter2&password=hunter2&addr=s:6379",
+	})
 	for name, value := range c.Public() {
 		if strings.Contains(value, testSecret) || strings.Contains(value, "hunter2") {
 			t.Errorf("%s shows a secret: %s", name, value)
 		}
+	}
+	if got := c.Public()["REDIS_URL"]; got != "rediss://r:6379?master_name=m&addr=s:6379" {
+		t.Errorf("REDIS_URL is shown as %s", got)
 	}
 	if _, ok := c.Public()["JWT_SECRET"]; ok {
 		t.Error("JWT_SECRET is listed")

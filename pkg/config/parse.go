@@ -30,6 +30,17 @@ func within[T cmp.Ordered](parse func(string) (T, error), least, most T, format 
 	}
 }
 
+// zeroOr narrows parse to the zero value and those from least to most.
+func zeroOr[T cmp.Ordered](parse func(string) (T, error), least, most T, format func(T) string) func(string) (T, error) {
+	return func(text string) (T, error) {
+		v, err := parse(text)
+		if err == nil && v != *new(T) && (v < least || v > most) {
+			err = fmt.Errorf("%s is neither 0 nor within %s–%s", text, format(least), format(most))
+		}
+		return v, err
+	}
+}
+
 func parseText(text string) (string, error) {
 	if text == "" {
 		return "", errors.New("must not be empty")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/auth"
+	"github.com/realtime-cluster/realtime/pkg/store"
 )
 
 // Which commands use a setting.
@@ -11,6 +12,8 @@ var (
 	everyRole = []string{CommandAll, CommandGateway, CommandRouter, CommandPresence}
 	gateways  = []string{CommandAll, CommandGateway}
 	owners    = []string{CommandAll, CommandRouter, CommandPresence}
+	presences = []string{CommandAll, CommandPresence}
+	people    = []string{CommandAll, CommandGateway, CommandPresence}
 	wholeOnly = []string{CommandAll}
 	tokenOnly = []string{CommandToken}
 	withToken = []string{CommandAll, CommandGateway, CommandToken}
@@ -67,8 +70,8 @@ func table() []Setting {
 			Help:  "port on 127.0.0.1 where the embedded NATS server also listens, without a password; 0: in-process only",
 			field: number(0, 65535, func(c *Config) *int { return &c.NATS.EmbeddedPort })},
 		{Name: "REDIS_URL", Kind: KindURL, RoleDefault: "redis://localhost:6379", Commands: everyRole,
-			Help:  "Redis for sessions and queues; this release only checks the value and does not use it yet",
-			field: bind(func(c *Config) *string { return &c.Redis.URL }, urlOf("redis://localhost:6379", "redis", "rediss"), withoutUser)},
+			Help:  "Redis for queued direct messages and last seen times, used where presence runs; unset in one process: an embedded store in memory",
+			field: bind(func(c *Config) *string { return &c.Redis.URL }, parseRedisURL, store.PublicURL)},
 
 		{Name: "MAX_CONNECTIONS", Kind: KindNumber, Default: "10000", Commands: gateways,
 			Help:  "client connections of one gateway; more are refused with 503",
@@ -94,6 +97,9 @@ func table() []Setting {
 		{Name: "MAX_SUBSCRIPTIONS", Kind: KindNumber, Default: "1000", Commands: gateways,
 			Help:  "subscriptions of one connection",
 			field: number(1, 1_000_000, func(c *Config) *int { return &c.Gateway.MaxSubscriptions })},
+		{Name: "MAX_WATCHED", Kind: KindNumber, Default: "1000", Commands: gateways,
+			Help:  "users whose presence one connection watches",
+			field: number(1, 100_000, func(c *Config) *int { return &c.Gateway.MaxWatched })},
 		{Name: "ALLOWED_ORIGINS", Kind: KindList, Default: "*", Commands: gateways,
 			Help:  "origins of the web pages that may connect, comma-separated; * allows all",
 			field: list(func(c *Config) *[]string { return &c.Gateway.AllowedOrigins }, parseOrigin, plain)},
@@ -106,6 +112,32 @@ func table() []Setting {
 		{Name: "RATE_LIMIT_CONNECTION_BURST", Kind: KindNumber, Default: "200", Commands: gateways,
 			Help:  "messages one connection may send at once",
 			field: number(1, 1_000_000, func(c *Config) *int { return &c.Gateway.RateLimit.Burst })},
+
+		{Name: "QUEUE_TTL", Kind: KindDuration, Default: "24h", Commands: presences,
+			Help:  "how long a direct message waits for an absent user; 0: it does not wait, its sender gets Error 404",
+			field: zeroOrDuration(time.Second, 8760*time.Hour, func(c *Config) *time.Duration { return &c.Presence.QueueTTL })},
+		{Name: "QUEUE_MAX_MESSAGES", Kind: KindNumber, Default: "1000", Commands: presences,
+			Help:  "direct messages that wait for one user; further ones are refused",
+			field: number(1, 1_000_000, func(c *Config) *int { return &c.Presence.QueueMaxMessages })},
+		{Name: "QUEUE_MAX_BYTES", Kind: KindSize, Default: "1MiB", Commands: presences,
+			Help:  "bytes of the direct messages that wait for one user; further ones are refused",
+			field: size(1<<10, 1<<30, func(c *Config) *int { return &c.Presence.QueueMaxBytes })},
+		{Name: "ROOM_GRACE", Kind: KindDuration, Default: "30s", Commands: presences,
+			Help:  "how long a user without a connection stays in its rooms; in durable ones it stays anyway",
+			field: duration(0, time.Hour, func(c *Config) *time.Duration { return &c.Presence.RoomGrace })},
+		{Name: "MAX_ROOMS", Kind: KindNumber, Default: "100", Commands: people,
+			Help:  "rooms of one user; the same on gateways and presence nodes",
+			field: number(1, 100_000, func(c *Config) *int { return &c.Presence.MaxRooms })},
+		{Name: "MAX_ROOM_MEMBERS", Kind: KindNumber, Default: "100000", Commands: presences,
+			Help:  "capacity of a room that was created without one",
+			field: number(1, 10_000_000, func(c *Config) *int { return &c.Presence.MaxRoomMembers })},
+		{Name: "ROOM_REPLICAS", Kind: KindNumber, Default: "0", Commands: presences,
+			Help:  "copies of durable rooms, each on a NATS server of its own; 0: three where there are as many servers, else one",
+			field: number(0, 5, func(c *Config) *int { return &c.Presence.RoomReplicas })},
+		{Name: "LAST_SEEN_TTL", Kind: KindDuration, Default: "720h", Commands: presences,
+			Help:  "how long it is known when an absent user was last seen",
+			field: duration(time.Minute, 87600*time.Hour, func(c *Config) *time.Duration { return &c.Presence.LastSeenTTL })},
+
 		{Name: "LOOPS", Kind: KindNumber, Default: "0", Commands: gateways,
 			Help:  "event loops of a gateway; 0: one for each processor Go uses",
 			field: number(0, maxParallel, func(c *Config) *int { return &c.Gateway.Loops })},

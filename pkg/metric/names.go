@@ -47,6 +47,19 @@ var (
 	RouterDelivers  = Metric{"realtime_router_delivers_total", "Deliver records sent: one for each Broadcast and gateway with a subscriber."}
 	RouterUnheard   = Metric{"realtime_router_unheard_total", "Broadcasts to topics that nobody is subscribed to."}
 	RouterTopics    = Metric{"realtime_router_topics", "Topics and patterns that a gateway has told an interest in."}
+
+	PresenceUsers        = Metric{"realtime_presence_users", "Users of whom something is known: connected, watched, members of rooms, or just gone."}
+	PresenceConnections  = Metric{"realtime_presence_connections", "Connections of the users in the directory."}
+	PresenceRooms        = Metric{"realtime_presence_rooms", "Rooms that are open."}
+	PresenceDelivers     = Metric{"realtime_presence_delivers_total", "Deliver records sent: one for each message or change and gateway concerned."}
+	PresenceDirect       = Metric{"realtime_presence_direct_total", "Direct messages sent to the connections of users who are there."}
+	PresenceQueued       = Metric{"realtime_presence_queued_total", "Direct messages put into the queues of users who are away."}
+	PresenceFlushed      = Metric{"realtime_presence_flushed_total", "Queued direct messages that their user has received."}
+	PresenceRoomMessages = Metric{"realtime_presence_room_messages_total", "Messages in rooms ordered and sent on."}
+	PresenceChanges      = Metric{"realtime_presence_changes_total", "Changes of users that were told to those who watch them."}
+	PresenceResyncs      = Metric{"realtime_presence_resyncs_total", "Times a gateway was asked to tell everything again, as its digest differed."}
+	PresenceDropped      = Metric{"realtime_presence_dropped_total", "What was dropped or refused because a queue was full, by reason."}
+	PresenceDurableCalls = Metric{"realtime_presence_durable_calls_total", "Calls to JetStream for durable rooms, by call and outcome."}
 )
 
 // Metrics of gateways.
@@ -69,6 +82,7 @@ var (
 	GatewayDropped         = Metric{"realtime_gateway_dropped_total", "Messages, batches and records dropped, by reason."}
 	GatewayPanics          = Metric{"realtime_gateway_panics_total", "Panics while handling a connection: each ended that connection."}
 	GatewaySubscriptions   = Metric{"realtime_gateway_subscriptions", "Subscriptions of the open connections."}
+	GatewayResyncs         = Metric{"realtime_gateway_resyncs_total", "Times an owner of users asked to be told everything again, as its digest differed."}
 	GatewayOutboxBytes     = Metric{"realtime_gateway_outbox_bytes", "Bytes that wait because their client does not read."}
 	GatewayTurnSeconds     = Metric{"realtime_gateway_turn_seconds", "How long a turn of an event loop took, in seconds."}
 	GatewayDeliverySeconds = Metric{"realtime_gateway_delivery_seconds", "From reading a Broadcast at its sender's gateway to writing it to subscribers, in seconds; across hosts it contains their clocks' difference."}
@@ -84,4 +98,7 @@ var (
 	QueueRefused   = Metric{"realtime_queue_refused_total", "Direct messages refused because the user's queue is full, by the bound that was met: count, bytes."}
 	QueueExpired   = Metric{"realtime_queue_expired_total", "Direct messages that waited longer than QUEUE_TTL and were dropped; those that expire with their whole queue are not seen."}
 	QueueRemoved   = Metric{"realtime_queue_removed_total", "Direct messages that left a queue because they were sent."}
+	SeenPending    = Metric{"realtime_seen_pending", "Users whose last seen time waits to be written."}
+	SeenWritten    = Metric{"realtime_seen_written_total", "Last seen times written."}
+	SeenDropped    = Metric{"realtime_seen_dropped_total", "Last seen times dropped, by reason: full, too many wait; refused, the key is of another kind; stopped, Redis was away when this process ended."}
 )

@@ -67,6 +67,21 @@ func BenchmarkAppendRemove(b *testing.B) {
 	})
 }
 
+// BenchmarkSeen notes and writes ever new users, a batch at a time; the ns are of one user.
+func BenchmarkSeen(b *testing.B) {
+	kinds(b, func(b *testing.B, q *Queue) {
+		n := NewSeen(q.store, ample.TTL)
+		for i := range b.N {
+			n.Note(fmt.Sprint("seen", i), int64(i))
+			if i%seenBatch == seenBatch-1 || i == b.N-1 {
+				if err := n.write(b.Context(), n.batch()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
 func kinds(b *testing.B, bench func(*testing.B, *Queue)) {
 	b.Run("embedded", func(b *testing.B) {
 		b.ReportAllocs()

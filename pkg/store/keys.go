@@ -9,6 +9,12 @@ import "strings"
 // user could end up apart.
 var tag = strings.NewReplacer("%", "%25", "}", "%7D")
 
+// seenKey is the key of when a user was last seen: a sorted set of seenMember alone.
+func seenKey(user string) string { return "rt:{" + tag.Replace(user) + "}:seen" }
+
+// seenMember has the time, Unix milliseconds, as its score.
+const seenMember = "at"
+
 // queueKeys are the keys of a user's queue: the stream and its index.
 func queueKeys(user string) []string {
 	key := "rt:{" + tag.Replace(user) + "}:dm"

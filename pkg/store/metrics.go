@@ -19,12 +19,17 @@ type metrics struct {
 
 	appended, repeated, expired, removed prometheus.Counter // direct messages
 	fullCount, fullBytes                 prometheus.Counter
+
+	seenPending                        prometheus.Gauge
+	seenWritten                        prometheus.Counter
+	seenFull, seenRefused, seenStopped prometheus.Counter // dropped
 }
 
 func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 	f := metric.For(reg, role)
 	errors := f.CounterVec(metric.RedisErrors, "kind")
 	full := f.CounterVec(metric.QueueRefused, "bound")
+	dropped := f.CounterVec(metric.SeenDropped, "reason")
 	m := &metrics{
 		state:      f.GaugeVec(metric.BreakerState, "dependency").WithLabelValues(dependency),
 		changes:    f.CounterVec(metric.BreakerChanges, "dependency", "to"),
@@ -38,6 +43,12 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		removed:    f.Counter(metric.QueueRemoved),
 		fullCount:  full.WithLabelValues("count"),
 		fullBytes:  full.WithLabelValues("bytes"),
+
+		seenPending: f.Gauge(metric.SeenPending),
+		seenWritten: f.Counter(metric.SeenWritten),
+		seenFull:    dropped.WithLabelValues("full"),
+		seenRefused: dropped.WithLabelValues("refused"),
+		seenStopped: dropped.WithLabelValues("stopped"),
 	}
 	for _, s := range []gobreaker.State{gobreaker.StateClosed, gobreaker.StateHalfOpen, gobreaker.StateOpen} {
 		m.changes.WithLabelValues(dependency, s.String())

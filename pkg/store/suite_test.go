@@ -13,8 +13,8 @@ import (
 // ample limits are met by no test.
 var ample = Limits{MaxCount: 100_000, MaxBytes: 100 << 20, TTL: time.Hour}
 
-// TestQueue runs one suite against every kind of store.
-func TestQueue(t *testing.T) {
+// TestSuite runs one suite against every kind of store.
+func TestSuite(t *testing.T) {
 	kinds := []struct {
 		name string
 		url  func(t *testing.T) string
@@ -43,6 +43,13 @@ func TestQueue(t *testing.T) {
 		{"concurrent", testConcurrent},
 		{"not ours", testForeign},
 		{"model", testModel},
+		{"seen", testSeen},
+		{"seen forward", testSeenForward},
+		{"seen many", testSeenMany},
+		{"seen bound", testSeenBound},
+		{"seen expires", testSeenExpires},
+		{"seen not ours", testSeenForeign},
+		{"seen concurrent", testSeenConcurrent},
 	}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -34,7 +36,7 @@ type target struct {
 func parse(text string, timeout time.Duration) (target, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil, u.Opaque != "":
+	case err != nil, u.Scheme == "", u.Opaque != "":
 		return target{}, errNotURL
 	case strings.Contains(u.Path+u.RawQuery+u.Fragment, "@"): // a / ? or # in the password ended the host
 		return target{}, errNotURL
@@ -84,10 +86,41 @@ func parse(text string, timeout time.Duration) (target, error) {
 		t, err = sentinel(u.String(), timeout)
 	}
 	if err != nil {
-		return target{}, errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+		return target{}, errors.New(strings.Map(printable, strings.TrimPrefix(err.Error(), "redis: ")))
 	}
 	t.kind = kind
 	return t, nil
+}
+
+// printable keeps an error on its line: it may repeat the name of a parameter.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
+}
+
+// CheckURL tells what is wrong with a URL for Config, nil where Open can read it. Its errors are
+// one line and hold no password.
+func CheckURL(text string) error {
+	_, err := parse(text, DefaultTimeout)
+	return err
+}
+
+// PublicURL is a URL that CheckURL has no objection to, without users and passwords.
+func PublicURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	parameters := strings.Split(u.RawQuery, "&")
+	u.RawQuery = strings.Join(slices.DeleteFunc(parameters, func(p string) bool {
+		name, _, _ := strings.Cut(p, "=")
+		name, err := url.QueryUnescape(name)
+		return err != nil || name == "username" || name == "password"
+	}), "&")
+	return u.String()
 }
 
 func single(text string, timeout time.Duration) (target, error) {

@@ -60,6 +60,8 @@ func TestURLErrors(t *testing.T) {
 	malformed := errNotURL.Error()
 	tests := []struct{ url, want string }{
 		{"localhost:6379", malformed},
+		{"//localhost:6379", malformed},
+		{"redis://h:1?a%0Ab=1", "unexpected option: a\ufffdb"},
 		{"://", malformed},
 		{"redis:localhost", malformed},
 		{"redis://h:port", malformed},
@@ -97,6 +99,24 @@ func TestURLErrors(t *testing.T) {
 	}
 }
 
+func TestPublicURL(t *testing.T) {
+	for _, tt := range []struct{ url, want string }{
+		{"redis://h:1", "redis://h:1"},
+		{"rediss://user:hunter2@h:1/3?pool_size=7", "rediss://h:1/3?pool_size=7"},
+		{"redis://:hunter2@h:1?addr=i:2&addr=j:3", "redis://h:1?addr=i:2&addr=j:3"},
+		{"redis://s:hunter2@h:1?master_name=m&username=hunter2&password=hunter2&addr=i:2", "redis://h:1?master_name=m&addr=i:2"},
+		{"redis://h:1?master_name=m&pass%77ord=hunter2", "redis://h:1?master_name=m"},
+		{"unix://:hunter2@/run/redis.sock?db=2", "unix:///run/redis.sock?db=2"},
+	} {
+		if err := CheckURL(tt.url); err != nil {
+			t.Errorf("%s: %v", tt.url, err)
+		}
+		if got := PublicURL(tt.url); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.url, got, tt.want)
+		}
+	}
+}
+
 // FuzzURL puts a password that nobody encoded into a URL: no error may show it.
 func FuzzURL(f *testing.F) {
 	for _, seed := range []string{"secret", "se/cret", "1/secret", "1?secret", "#secret", "@secret", "%zz", "1/0?pool_size=secret"} {
@@ -111,6 +131,9 @@ func FuzzURL(f *testing.F) {
 		} {
 			if _, err := parse(url, time.Second); err != nil && strings.Contains(err.Error(), secret) {
 				t.Errorf("%q: %v", url, err)
+			}
+			if err := CheckURL(url); err == nil && strings.Contains(PublicURL(url), secret) {
+				t.Errorf("%q: shown as %s", url, PublicURL(url))
 			}
 		}
 		_, _ = parse(text, time.Second)

@@ -185,7 +185,7 @@ func checkRecord(t *testing.T, r Record) {
 		want = 1 << v.Loop
 	case *Resync:
 		want = 1 << v.Loop
-	case *Probe:
+	case *Queued:
 		want = 1 << v.Conn.Loop
 	case *Enter:
 		want = v.Loops

@@ -54,7 +54,8 @@ func (p *Present) Decode(body []byte) error {
 	return c.err()
 }
 
-// Told reports whether an encoded Present is told of the loop's own accord.
+// Told reports whether a record is a loop's own account, as the owner is new to it: a Present
+// that says so, or a Join that asks for no answer.
 func (r Record) Told() bool {
 	switch r.Kind {
 	case KindPresent:
@@ -109,6 +110,7 @@ const (
 	VerbGetPresence  Verb = 9
 	VerbWatch        Verb = 10 // as a Join: this loop has a connection that watches the user
 	VerbUnwatch      Verb = 11 // as a Fence
+	VerbGetStatus    Verb = 12 // only the status, as text
 )
 
 // Ask is a client's request about one user or room, for its owner.
@@ -174,6 +176,7 @@ func (a *Answer) Decode(body []byte) error {
 type Enter struct {
 	Loops   uint64 // as Deliver.Loops
 	Out     bool
+	Noted   bool   // from the room's owner, which knows that the loop has members now; otherwise from the user's
 	Version uint64 // of the membership
 	User    string // key
 	Room    string // key
@@ -183,7 +186,7 @@ type Enter struct {
 func AppendEnter(b []byte, e *Enter) []byte {
 	b, at := begin(b, KindEnter)
 	b = binary.LittleEndian.AppendUint64(b, e.Loops)
-	b = append(b, flag(e.Out, 1))
+	b = append(b, flag(e.Out, 1)|flag(e.Noted, 2))
 	b = binary.LittleEndian.AppendUint64(b, e.Version)
 	b = appendBytes(b, e.User)
 	return end(appendBytes(b, e.Room), at)
@@ -192,7 +195,10 @@ func AppendEnter(b []byte, e *Enter) []byte {
 // Decode reads the body of a record; strings alias it.
 func (e *Enter) Decode(body []byte) error {
 	c := cursor{b: body}
-	*e = Enter{Loops: c.u64(), Out: c.u8()&1 != 0, Version: c.u64(), User: c.str(), Room: c.str()}
+	*e = Enter{Loops: c.u64()}
+	flags := c.u8()
+	e.Out, e.Noted = flags&1 != 0, flags&2 != 0
+	e.Version, e.User, e.Room = c.u64(), c.str(), c.str()
 	return c.err()
 }
 
@@ -218,27 +224,31 @@ func (d *Deposit) Decode(body []byte) error {
 	return c.err()
 }
 
-// Probe comes behind queued messages for one connection: its loop finds out whether the
-// client has read them, and sends Confirm.
-type Probe struct {
-	Conn  Conn
-	Batch uint64 // the owner's number of these messages
+// Queued carries messages that waited for a user to one of its connections: Conn, or, when that is
+// gone, another of the loop's. The loop finds out whether the client has read them, and sends
+// Confirm.
+type Queued struct {
+	Conn   Conn
+	Batch  uint64 // the owner's number of these messages
+	Key    string // the user's
+	Frames []byte // finished, one after another
 }
 
-// AppendProbe appends a Probe record.
-func AppendProbe(b []byte, p Probe) []byte {
-	b, at := begin(b, KindProbe)
-	return end(binary.LittleEndian.AppendUint64(appendConn(b, p.Conn), p.Batch), at)
+// AppendQueued appends a Queued record.
+func AppendQueued(b []byte, q *Queued) []byte {
+	b, at := begin(b, KindQueued)
+	b = binary.LittleEndian.AppendUint64(appendConn(b, q.Conn), q.Batch)
+	return end(appendBytes(appendBytes(b, q.Key), q.Frames), at)
 }
 
-// Decode reads the body of a record.
-func (p *Probe) Decode(body []byte) error {
+// Decode reads the body of a record; Key and Frames alias it.
+func (q *Queued) Decode(body []byte) error {
 	c := cursor{b: body}
-	*p = Probe{Conn: c.conn(), Batch: c.u64()}
+	*q = Queued{Conn: c.conn(), Batch: c.u64(), Key: c.str(), Frames: c.bytes()}
 	return c.err()
 }
 
-// Confirm answers a Probe: the client has read everything before it, or, with Lost, the
+// Confirm answers a Queued: the client has read the messages, or, with Lost, the
 // connection ended before that was known.
 type Confirm struct {
 	Key   string // the user's
@@ -319,9 +329,11 @@ type Member struct {
 	Key     string // the receiver's: of the room, or of the user
 	Other   string // the sender's: of the user, or of the room
 	Version uint64
-	Out     bool // not, or no longer, a member
-	Durable bool // survives the user's absence
-	Ask     bool // from a user's owner: the user is gone, and is to leave
+	Count   uint32 // with Added: the members of the room now
+	Out     bool   // not, or no longer, a member
+	Durable bool   // survives the user's absence
+	Ask     bool   // from a user's owner, with Out: the user is to leave
+	Added   bool   // the room's owner made the user a member
 }
 
 // AppendMember appends a Member record.
@@ -330,14 +342,15 @@ func AppendMember(b []byte, m *Member) []byte {
 	b = appendBytes(b, m.Key)
 	b = appendBytes(b, m.Other)
 	b = binary.LittleEndian.AppendUint64(b, m.Version)
-	return end(append(b, flag(m.Out, 1)|flag(m.Durable, 2)|flag(m.Ask, 4)), at)
+	b = binary.LittleEndian.AppendUint32(b, m.Count)
+	return end(append(b, flag(m.Out, 1)|flag(m.Durable, 2)|flag(m.Ask, 4)|flag(m.Added, 8)), at)
 }
 
 // Decode reads the body of a record; strings alias it.
 func (m *Member) Decode(body []byte) error {
 	c := cursor{b: body}
-	*m = Member{Key: c.str(), Other: c.str(), Version: c.u64()}
+	*m = Member{Key: c.str(), Other: c.str(), Version: c.u64(), Count: c.u32()}
 	flags := c.u8()
-	m.Out, m.Durable, m.Ask = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	m.Out, m.Durable, m.Ask, m.Added = flags&1 != 0, flags&2 != 0, flags&4 != 0, flags&8 != 0
 	return c.err()
 }

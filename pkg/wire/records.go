@@ -28,7 +28,7 @@ const (
 	KindAnswer  Kind = 17 // down: the outcome of an Ask or a Present, for the loop to act on
 	KindEnter   Kind = 18 // down: a user is, or is no longer, a member of a room
 	KindDeposit Kind = 19 // down: what this loop is to tell the next owner of a key
-	KindProbe   Kind = 20 // down: the end of some queued messages for one connection
+	KindQueued  Kind = 20 // down: messages that waited, for one connection
 	KindResync  Kind = 21 // down: the loop is to tell this lane everything again
 	KindMember  Kind = 22 // peer: owner of a room to a user's and back: a membership
 )
@@ -276,7 +276,7 @@ func (r Record) Loops() uint64 {
 	switch r.Kind {
 	case KindDeliver, KindEnter, KindDeposit:
 		return c.u64()
-	case KindReply, KindDone, KindAnswer, KindProbe, KindResync:
+	case KindReply, KindDone, KindAnswer, KindQueued, KindResync:
 		if l := c.u8(); l < 64 && !c.short {
 			return 1 << l
 		}

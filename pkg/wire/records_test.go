@@ -44,8 +44,8 @@ func fresh(k Kind) record {
 		return &Enter{}
 	case KindDeposit:
 		return &Deposit{}
-	case KindProbe:
-		return &Probe{}
+	case KindQueued:
+		return &Queued{}
 	case KindMember:
 		return &Member{}
 	case KindResync:
@@ -87,8 +87,8 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendEnter(b, r)
 	case *Deposit:
 		return AppendDeposit(b, r)
-	case *Probe:
-		return AppendProbe(b, *r)
+	case *Queued:
+		return AppendQueued(b, r)
 	case *Member:
 		return AppendMember(b, r)
 	case *Resync:
@@ -136,11 +136,11 @@ var (
 		{KindConfirm, &Confirm{Key: UserKey("u"), Batch: 7, Lost: true}},
 		{KindDigest, &Digest{Users: 8, Sum: 1 << 62}},
 		{KindAnswer, &Answer{Loop: 3, Op: 9, Code: 404, State: 2, Body: []byte("x")}},
-		{KindEnter, &Enter{Loops: 6, Out: true, Version: 4, User: UserKey("u"), Room: RoomKey("r")}},
+		{KindEnter, &Enter{Loops: 6, Out: true, Noted: true, Version: 4, User: UserKey("u"), Room: RoomKey("r")}},
 		{KindDeposit, &Deposit{Loops: 6, Key: UserKey("u"), State: State{Version: 3, Body: []byte("x")}}},
 		{KindResync, &Resync{Loop: 63}},
-		{KindProbe, &Probe{Conn: conn, Batch: 11}},
-		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true}},
+		{KindQueued, &Queued{Conn: conn, Batch: 11, Key: UserKey("u"), Frames: []byte{1}}},
+		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true, Added: true, Count: 9}},
 	}
 )
 

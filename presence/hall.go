@@ -1,0 +1,341 @@
+package presence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+	"github.com/realtime-cluster/realtime/presence/durable"
+)
+
+// hall is where a room is kept: whether it is known, and what waits for it.
+type hall struct {
+	room
+	state    hallState
+	busy     bool // it is being read or written
+	revision uint64
+	waiting  []waiting
+	bytes    int
+	claims   map[string]uint64 // by user's name: memberships told before the room was known
+	blob     wire.State        // the newest that was told
+}
+
+// hallState is what is known of a room.
+type hallState uint8
+
+const (
+	hallUnknown hallState = iota // nobody has asked yet whether there is a durable one
+	hallTold                     // others told of it: it is settled when all have
+	hallOpen                     // it is there
+	hallNone                     // there is none
+)
+
+// waiting is a record for a room that is being read or written.
+type waiting struct {
+	from owner.Source
+	rec  wire.Record // its body is a copy
+}
+
+const (
+	// waitingMost and waitingBytes bound what waits for one room; over them senders get Error 503.
+	waitingMost  = 4096
+	waitingBytes = 4 << 20
+)
+
+// hall finds or begins the record of a room.
+func (r *registry) hall(key string) *hall {
+	h := r.rooms[key]
+	if h == nil {
+		h = &hall{}
+		h.key, h.told = string([]byte(key)), r.lane.View()
+		r.rooms[h.key] = h
+	}
+	return h
+}
+
+// close forgets a room: there is none, or it belongs to another owner now.
+func (r *registry) close(h *hall) {
+	if r.rooms[h.key] != h {
+		return
+	}
+	delete(r.rooms, h.key)
+	delete(r.large, h)
+	delete(r.fresh, h)
+	r.refuseWaiting(h)
+}
+
+// inRoom deals with a record about a room, when the room is known.
+func (r *registry) inRoom(key string, from owner.Source, rec wire.Record) {
+	h := r.hall(key)
+	if h.state == hallTold {
+		r.settle(h)
+	}
+	if h.state == hallUnknown && !h.busy {
+		r.load(h)
+	}
+	if h.busy {
+		r.wait(h, from, rec)
+		return
+	}
+	r.deal(h, from, rec)
+	r.endIfNone(h)
+}
+
+// wait keeps a record until the room is read or written.
+func (r *registry) wait(h *hall, from owner.Source, rec wire.Record) {
+	if len(h.waiting) >= waitingMost || h.bytes+len(rec.Body) > waitingBytes {
+		r.metrics.roomFull.Inc()
+		r.Refuse(from, rec)
+		return
+	}
+	h.bytes += len(rec.Body)
+	h.waiting = append(h.waiting, waiting{from, wire.Record{Kind: rec.Kind, Body: bytes.Clone(rec.Body)}})
+}
+
+// resume deals with what waited, up to what makes it wait again.
+func (r *registry) resume(h *hall) {
+	h.busy = false
+	for len(h.waiting) > 0 && !h.busy {
+		w := h.waiting[0]
+		h.waiting = h.waiting[1:]
+		h.bytes -= len(w.rec.Body)
+		r.deal(h, w.from, w.rec)
+	}
+	r.endIfNone(h)
+}
+
+func (r *registry) refuseWaiting(h *hall) {
+	list := h.waiting
+	h.waiting, h.bytes = nil, 0
+	for _, w := range list {
+		r.Refuse(w.from, w.rec)
+	}
+}
+
+// endIfNone forgets a room that is not there.
+func (r *registry) endIfNone(h *hall) {
+	if h.state == hallNone && !h.busy {
+		r.close(h)
+	}
+}
+
+// load finds out whether there is a durable room, and reads it.
+func (r *registry) load(h *hall) {
+	if r.cfg.Durable == nil {
+		r.loaded(h, nil, durable.ErrNotFound)
+		return
+	}
+	h.busy = true
+	name := h.name()
+	var found *durable.Room
+	var err error
+	r.crew.work(r.lane, func(ctx context.Context) { found, err = r.cfg.Durable.Load(ctx, name) }, func() {
+		if r.rooms[h.key] == h {
+			r.loaded(h, found, err)
+			r.resume(h)
+		}
+	})
+}
+
+// loaded takes what JetStream knows of a room.
+func (r *registry) loaded(h *hall, found *durable.Room, err error) {
+	switch {
+	case errors.Is(err, durable.ErrNotFound):
+		h.state = hallNone
+	case err != nil:
+		r.refuseWaiting(h)
+		h.state = hallUnknown
+		if h.interest.Empty() && len(h.claims) == 0 {
+			r.close(h)
+		} else {
+			h.state = hallTold // and a tick tries again
+			r.fresh[h] = struct{}{}
+		}
+		return
+	default:
+		h.fill(found)
+	}
+	claims := h.claims
+	h.claims = nil
+	for user := range claims {
+		if h.state == hallNone || !h.isMember(user) {
+			r.tellUser(h, wire.UserKey(user), &wire.Member{Version: h.next(r.lane.Now()), Out: true})
+		}
+	}
+}
+
+// fill makes a room what JetStream has of it.
+func (h *hall) fill(found *durable.Room) {
+	interest := h.interest
+	key, told, events := h.key, h.told, h.events
+	h.room = room{
+		key: key, told: told, events: events, interest: interest, version: h.version,
+		owner: found.Owner, private: found.Private, durable: true, capacity: found.Capacity,
+		metadata: string(found.Metadata), created: found.CreatedAt,
+	}
+	for user, m := range found.Members {
+		h.set(user, member{joined: m.Joined, version: m.Version})
+	}
+	h.revision, h.state = found.Revision, hallOpen
+}
+
+// roomTold takes a gateway's account of a room of which it has members' connections.
+func (r *registry) roomTold(from owner.Source, view uint64, i *wire.Interest) {
+	h := r.toldOf(i.Topic, view)
+	h.interest.Add(from.Gateway, from.Loop)
+	if h.state == hallTold && i.State.Version > h.blob.Version {
+		h.blob = wire.State{Version: i.State.Version, Body: bytes.Clone(i.State.Body)}
+	}
+}
+
+// claimed takes what a user's owner tells of a membership.
+func (r *registry) claimed(view uint64, m *wire.Member) {
+	if m.Ask {
+		if h := r.rooms[m.Key]; h == nil || h.state == hallOpen && !h.busy {
+			r.askedToLeave(h, m)
+		}
+		return
+	}
+	h := r.toldOf(m.Key, view)
+	name := string([]byte(wire.Name(m.Other)))
+	if h.state == hallTold || h.busy {
+		if h.claims == nil {
+			h.claims = make(map[string]uint64)
+		}
+		h.claims[name] = max(h.claims[name], m.Version)
+		return
+	}
+	in, known := h.members.Get(name)
+	switch {
+	case !known || !in.joined:
+		r.tellUser(h, m.Other, &wire.Member{Version: h.next(r.lane.Now()), Out: true})
+	case in.version != m.Version:
+		r.tellUser(h, m.Other, &wire.Member{Version: in.version})
+	}
+}
+
+// toldOf finds or begins the record of a room that others tell of.
+func (r *registry) toldOf(key string, view uint64) *hall {
+	n := len(r.rooms)
+	h := r.hall(key)
+	if h.told = view; len(r.rooms) > n {
+		h.state = hallTold
+		r.fresh[h] = struct{}{}
+	}
+	return h
+}
+
+// settleRooms settles the rooms that others told of.
+func (r *registry) settleRooms() {
+	for h := range r.fresh {
+		if r.lane.Owns(h.key) && h.state == hallTold {
+			r.settle(h)
+			r.endIfNone(h)
+		}
+	}
+}
+
+// settle makes a room of what all told of it. A durable one is read: JetStream knows better.
+func (r *registry) settle(h *hall) {
+	delete(r.fresh, h)
+	if !h.restore() {
+		h.state = hallUnknown
+		r.load(h)
+		return
+	}
+	for user, version := range h.claims {
+		h.set(user, member{joined: true, version: version})
+	}
+	h.claims, h.state = nil, hallOpen
+	if h.count == 0 {
+		h.state = hallNone // it ends with its last member
+	}
+}
+
+// commit makes a change of a room: a durable one is written first, and only who owns it can. The record is dealt with
+// again when another had written meanwhile.
+func (r *registry) commit(h *hall, from owner.Source, rec wire.Record, write func(context.Context) (uint64, error), then func()) {
+	if !h.durable {
+		then()
+		return
+	}
+	h.busy = true
+	rec.Body = bytes.Clone(rec.Body)
+	var revision uint64
+	var err error
+	r.crew.work(r.lane, func(ctx context.Context) { revision, err = write(ctx) }, func() {
+		switch {
+		case r.rooms[h.key] != h:
+			r.Refuse(from, rec)
+			return
+		case err == nil:
+			h.revision = revision
+			then()
+		case errors.Is(err, durable.ErrConflict), errors.Is(err, durable.ErrNotFound), errors.Is(err, durable.ErrExists):
+			r.again(h, from, rec)
+			return
+		default:
+			r.Refuse(from, rec)
+			r.again(h, owner.Source{}, wire.Record{}) // whether it took place is not known
+			return
+		}
+		r.resume(h)
+	})
+}
+
+// again reads a durable room that is not what this owner took it for, and deals with a record,
+// when there is one.
+func (r *registry) again(h *hall, from owner.Source, rec wire.Record) {
+	if rec.Body != nil {
+		h.waiting = append([]waiting{{from, rec}}, h.waiting...)
+		h.bytes += len(rec.Body)
+	}
+	h.state, h.busy = hallUnknown, false
+	r.load(h)
+	if !h.busy {
+		r.resume(h)
+	}
+}
+
+// tellUser tells a member's owner of the membership.
+func (r *registry) tellUser(h *hall, user string, m *wire.Member) {
+	m.Key, m.Other, m.Durable = user, h.key, h.durable
+	r.lane.Tell(user, func(b []byte) []byte { return wire.AppendMember(b, m) })
+}
+
+// event tells the members of one who comes or goes; conn, where its gateway is not nil, is told
+// otherwise.
+func (r *registry) event(h *hall, what, user string, from owner.Source, conn wire.Conn) {
+	if h.count > smallRoom && (what == protocol.RoomJoined || what == protocol.RoomLeft) {
+		h.events.gather(string([]byte(user)), what == protocol.RoomJoined, r.lane.Now())
+		r.large[h] = struct{}{}
+		return
+	}
+	var frame []byte
+	r.frame, frame = protocol.AppendRoomEvent(r.frame[:0], h.name(), what, user, h.count)
+	r.fanout.Touch(&h.interest)
+	r.deliver(h.key, r.lane.Now().UnixMicro(), frame, func(g *owner.Gateway, d *wire.Deliver) {
+		if g == from.Gateway {
+			d.Quiet, d.Sender = true, conn
+		}
+	})
+}
+
+// tickEvents tells the members of large rooms who came and went.
+func (r *registry) tickEvents(now time.Time) {
+	for h := range r.large {
+		if now.Sub(h.events.since) < h.wait() {
+			continue
+		}
+		delete(r.large, h)
+		var frame []byte
+		r.frame, frame = protocol.AppendRoomMembers(r.frame[:0], h.name(), h.events.joined, h.events.left, h.count)
+		h.events = roomEvents{}
+		r.fanout.Touch(&h.interest)
+		r.deliver(h.key, now.UnixMicro(), frame, nil)
+	}
+}

@@ -1,0 +1,336 @@
+package presence
+
+import (
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// registry is one lane's share of a presence node: the users and rooms that it owns. It is
+// owned by the lane's goroutine.
+type registry struct {
+	lane    *owner.Lane
+	cfg     *Config
+	metrics *metrics
+	crew    *crew
+	directory
+	rooms map[string]*hall // by key
+
+	fanout   owner.Fanout
+	frame    []byte
+	batch    uint64             // of the last queued messages that were sent
+	unshown  map[*user]struct{} // watchers are to be told at the next tick
+	scratch  []byte
+	boxes    map[*user]struct{} // that wait for a time
+	nextRead time.Time          // of a queue that a former owner left
+	absent   absences
+	wanted   []want             // whose last seen is to be read
+	reading  bool               // and a call for some is under way
+	indexes  []indexed          // to be written
+	indexing bool               // some are being written
+	indexAt  time.Time          // not before, after a failure
+	large    map[*hall]struct{} // rooms whose events are gathered
+	reported sizes
+	fresh    map[*hall]struct{} // rooms that others told of, and that are not settled yet
+}
+
+func newRegistry(l *owner.Lane, cfg *Config, m *metrics, c *crew) *registry {
+	r := &registry{lane: l, cfg: cfg, metrics: m, crew: c}
+	r.clear()
+	return r
+}
+
+func (r *registry) clear() {
+	r.directory = newDirectory()
+	r.rooms = make(map[string]*hall)
+	r.unshown = make(map[*user]struct{})
+	r.boxes = make(map[*user]struct{})
+	r.wanted, r.reading = nil, false
+	r.large = make(map[*hall]struct{})
+	r.fresh = make(map[*hall]struct{})
+	r.absent = absences{}
+}
+
+// Key implements owner.Handler: who watches a user is a matter of that user's owner.
+func (r *registry) Key(rec wire.Record) (key string, keyed bool, err error) {
+	switch rec.Kind {
+	case wire.KindPublish:
+		var p wire.Publish
+		err = p.Decode(rec.Body)
+		return p.Topic, true, err
+	case wire.KindPresent:
+		var p wire.Present
+		err = p.Decode(rec.Body)
+		return p.Key, true, err
+	case wire.KindAsk:
+		var a wire.Ask
+		err = a.Decode(rec.Body)
+		return a.Key, true, err
+	case wire.KindConfirm:
+		var c wire.Confirm
+		err = c.Decode(rec.Body)
+		return c.Key, true, err
+	case wire.KindDigest, wire.KindRetell:
+		return "", false, nil
+	}
+	var i wire.Interest
+	err = i.Decode(rec.Body)
+	return wire.OwnerKey(i.Topic), true, err
+}
+
+// Apply implements owner.Handler.
+func (r *registry) Apply(from owner.Source, rec wire.Record) {
+	switch rec.Kind {
+	case wire.KindPublish:
+		var p wire.Publish
+		if p.Decode(rec.Body) != nil {
+			return
+		}
+		if wire.IsRoom(p.Topic) {
+			r.inRoom(p.Topic, from, rec)
+		} else {
+			r.direct(from, &p)
+		}
+	case wire.KindPresent:
+		var p wire.Present
+		if p.Decode(rec.Body) == nil {
+			r.present(from, &p)
+		}
+	case wire.KindAsk:
+		var a wire.Ask
+		if a.Decode(rec.Body) != nil {
+			return
+		}
+		if wire.IsRoom(a.Key) {
+			r.inRoom(a.Key, from, rec)
+		} else {
+			r.askUser(from, &a)
+		}
+	case wire.KindConfirm:
+		var c wire.Confirm
+		if c.Decode(rec.Body) == nil {
+			r.confirmed(&c)
+		}
+	case wire.KindDigest:
+		var d wire.Digest
+		if d.Decode(rec.Body) == nil {
+			r.compare(from, d)
+		}
+	case wire.KindRetell:
+		r.forgetPlace(place{from.Gateway, from.Loop})
+	case wire.KindJoin, wire.KindFence, wire.KindLeave:
+		var i wire.Interest
+		if i.Decode(rec.Body) != nil {
+			return
+		}
+		if wire.IsRoom(i.Topic) {
+			if rec.Kind != wire.KindLeave || r.rooms[i.Topic] != nil {
+				r.inRoom(i.Topic, from, rec)
+			}
+		} else if rec.Kind == wire.KindLeave {
+			r.unwatched(from, &i)
+		}
+	}
+}
+
+// Tell implements owner.Handler: a gateway's account of a user or a room that is new to us.
+func (r *registry) Tell(from owner.Source, view uint64, rec wire.Record) {
+	if rec.Kind == wire.KindPresent {
+		var p wire.Present
+		if p.Decode(rec.Body) == nil {
+			r.told(from, view, &p)
+		}
+		return
+	}
+	var i wire.Interest
+	switch {
+	case i.Decode(rec.Body) != nil:
+	case wire.IsRoom(i.Topic):
+		r.roomTold(from, view, &i)
+	case wire.IsWatch(i.Topic):
+		r.watchTold(from, view, &i)
+	}
+}
+
+// Refuse implements owner.Handler.
+func (r *registry) Refuse(from owner.Source, rec wire.Record) {
+	switch rec.Kind {
+	case wire.KindPublish:
+		var p wire.Publish
+		if p.Decode(rec.Body) == nil {
+			r.unavailable(from, &p)
+		}
+	case wire.KindPresent:
+		var p wire.Present
+		if p.Decode(rec.Body) == nil && p.Op != 0 {
+			r.answer(from, &wire.Answer{Op: p.Op, Code: codeUnavailable})
+		}
+	case wire.KindAsk:
+		var a wire.Ask
+		if a.Decode(rec.Body) == nil {
+			r.refuseAsk(from, &a, away)
+		}
+	case wire.KindJoin, wire.KindFence:
+		var i wire.Interest
+		if i.Decode(rec.Body) == nil {
+			r.done(from, i.Op, codeUnavailable)
+		}
+	}
+}
+
+// Forget implements owner.Handler: a gateway is gone, and its connections with it.
+func (r *registry) Forget(g *owner.Gateway) {
+	for _, u := range r.forget(func(p place) bool { return p.gateway == g }) {
+		r.changed(u, true)
+	}
+	for _, u := range r.users {
+		if u.watch != nil {
+			r.unwatch(u, g, owner.AllLoops)
+		}
+	}
+	for _, h := range r.rooms {
+		h.interest.Remove(g, owner.AllLoops)
+	}
+}
+
+// Keep implements owner.Handler.
+func (r *registry) Keep(keep func(key string, view uint64) bool) {
+	for key, u := range r.users {
+		if !keep(key, u.told) {
+			r.giveUp(u)
+		}
+	}
+	for key, h := range r.rooms {
+		if !keep(key, h.told) {
+			r.close(h)
+		}
+	}
+}
+
+// Reset implements owner.Handler.
+func (r *registry) Reset() {
+	r.clear()
+}
+
+// Peer implements owner.Telling.
+func (r *registry) Peer(view uint64, rec wire.Record) {
+	var m wire.Member
+	if rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil {
+		return
+	}
+	if !r.lane.Owns(m.Key) && r.lane.Knows(view) {
+		return // whoever told it learns the view, and tells the owner
+	}
+	if wire.IsRoom(m.Key) {
+		r.claimed(view, &m)
+	} else {
+		r.membership(view, &m)
+	}
+}
+
+// Moved implements owner.Telling: who is a member of what is known to the owner of the room, and to that of the
+// user. Whichever is new is told by the other.
+func (r *registry) Moved() {
+	for _, u := range r.users {
+		for room, j := range u.rooms {
+			if r.lane.Moved(room) {
+				r.claim(u, room, j)
+			}
+		}
+		if len(u.rooms) > 0 && u.connections == 0 {
+			r.goneAway(u)
+		}
+	}
+	for _, h := range r.rooms {
+		if h.state == hallOpen {
+			h.members.Scan(func(name string, m member) bool {
+				if key := wire.UserKey(name); m.joined && r.lane.Moved(key) {
+					r.tellUser(h, key, &wire.Member{Version: m.version})
+				}
+				return true
+			})
+		}
+	}
+}
+
+// Opened implements owner.Telling.
+func (r *registry) Opened() {
+	r.settleRooms()
+	for _, u := range r.users {
+		if u.watch != nil && u.watch.told != nil {
+			r.catchUp(u)
+		}
+		if u.connections == 0 && !u.leaving {
+			r.goneAway(u)
+		}
+		if u.connections > 0 {
+			r.arrived(u)
+		}
+	}
+}
+
+// Tick implements owner.Telling.
+func (r *registry) Tick() {
+	now := r.lane.Now()
+	if r.lane.Open() {
+		r.settleRooms()
+		for u := range r.unshown {
+			delete(r.unshown, u)
+			r.show(u)
+		}
+	}
+	r.tickAbsent(now)
+	r.tickQueues(now)
+	r.tickEvents(now)
+	r.tickIndex(now)
+	r.report()
+}
+
+// report brings the gauges up to date, which the lanes of a node share.
+func (r *registry) report() {
+	now := sizes{len(r.users), r.total, len(r.rooms)}
+	r.metrics.users.Add(float64(now.users - r.reported.users))
+	r.metrics.connections.Add(float64(now.connections - r.reported.connections))
+	r.metrics.rooms.Add(float64(now.rooms - r.reported.rooms))
+	r.reported = now
+}
+
+// sizes are what the gauges show of one lane.
+type sizes struct{ users, connections, rooms int }
+
+// reply sends one connection a frame, the answer to an op where that is not 0.
+func (r *registry) reply(to owner.Source, op uint64, conn wire.Conn, frame []byte) {
+	if !r.lane.Alive(to.Gateway) {
+		return // gone while we waited for something
+	}
+	b := wire.AppendReply(r.lane.Begin(to.Gateway), &wire.Reply{Op: op, Conn: conn, Frame: frame})
+	r.lane.End(to.Gateway, b)
+}
+
+func (r *registry) answer(to owner.Source, a *wire.Answer) {
+	if !r.lane.Alive(to.Gateway) {
+		return
+	}
+	a.Loop = uint8(to.Loop)
+	r.lane.End(to.Gateway, wire.AppendAnswer(r.lane.Begin(to.Gateway), a))
+}
+
+func (r *registry) done(to owner.Source, op uint64, code uint16) {
+	if op != 0 && r.lane.Alive(to.Gateway) {
+		d := wire.Done{Loop: uint8(to.Loop), Op: op, Code: code}
+		r.lane.End(to.Gateway, wire.AppendDone(r.lane.Begin(to.Gateway), d))
+	}
+}
+
+// deliver sends a frame to those who are interested in a key.
+func (r *registry) deliver(key string, sentAt int64, frame []byte, adjust func(g *owner.Gateway, d *wire.Deliver)) {
+	r.metrics.delivers.Add(float64(r.fanout.Len()))
+	r.fanout.Send(func(g *owner.Gateway, loops uint64) {
+		d := wire.Deliver{Loops: loops, SentAt: sentAt, Topic: key, Frame: frame}
+		if adjust != nil {
+			adjust(g, &d)
+		}
+		r.lane.End(g, wire.AppendDeliver(r.lane.Begin(g), &d))
+	})
+}

@@ -1,0 +1,84 @@
+package presence
+
+import (
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// user is what the owner of a user knows of it. What few users have is behind pointers: most
+// are only somewhere.
+type user struct {
+	key         string
+	hash        uint64
+	spots       []spot
+	connections int
+	told        uint64 // the view by which it was last told
+	seen        int64  // Unix ms: when it was last seen by others; 0: not known here
+
+	mood   *mood             // nil: online, with nothing to say
+	watch  *watchers         // nil: nobody watches
+	rooms  map[string]joined // by the room's key; nil: none
+	box    *box              // nil: no direct message waits, and none is on its way to or from the queue
+	greets []greet           // connections that begin, until the durable rooms are known
+
+	drained bool // the queue is empty
+	loaded  bool // the durable rooms are known
+	loading bool // they are being asked for
+	leaving bool // in the queue of those who may be gone for good
+}
+
+// joined is one membership, as the room's owner told it.
+type joined struct {
+	version uint64
+	durable bool
+}
+
+// greet is a connection whose gateway loop waits for an Answer.
+type greet struct {
+	place
+	conn wire.Conn
+	op   uint64
+}
+
+// name is the user, as clients know it.
+func (u *user) name() string { return wire.Name(u.key) }
+
+// idle reports whether nothing is known of a user that is worth keeping.
+func (u *user) idle() bool {
+	return u.connections == 0 && u.mood == nil && u.watch == nil && len(u.rooms) == 0 && u.box == nil && len(u.greets) == 0 &&
+		!u.loading && !u.leaving
+}
+
+// mood is what a user says of itself.
+type mood struct {
+	version  uint64
+	status   string
+	message  string
+	metadata string // raw JSON; empty: none
+}
+
+// public is how a user looks to everybody else; now is Unix ms.
+func (u *user) public(now int64) protocol.UserPresence {
+	p := protocol.UserPresence{User: u.name(), Status: protocol.StatusOffline, LastSeen: u.seen}
+	if u.connections == 0 || u.mood != nil && u.mood.status == protocol.StatusInvisible {
+		return p
+	}
+	return u.own(now)
+}
+
+// own is how a user looks to itself.
+func (u *user) own(now int64) protocol.UserPresence {
+	if u.connections == 0 {
+		return u.public(now)
+	}
+	p := protocol.UserPresence{User: u.name(), Status: protocol.StatusOnline, LastSeen: now, Connections: u.connections}
+	if m := u.mood; m != nil {
+		p.Status, p.Message, p.Metadata = m.status, m.message, []byte(m.metadata)
+	}
+	return p
+}
+
+// visible reports whether others see that the user is there.
+func (u *user) visible() bool {
+	return u.connections > 0 && (u.mood == nil || u.mood.status != protocol.StatusInvisible)
+}

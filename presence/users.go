@@ -1,0 +1,390 @@
+package presence
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// present takes how many connections of a user a gateway loop has now.
+func (r *registry) present(from owner.Source, p *wire.Present) {
+	u := r.user(p.Key)
+	was := u.connections > 0
+	at := place{from.Gateway, from.Loop}
+	known := u.has(at)
+	r.set(u, at, p.Count)
+	if !known && p.Count > 0 {
+		r.tellRooms(u, at, nil)
+		r.deposit(u, at)
+	}
+	r.changed(u, was)
+	if p.Op == 0 {
+		return
+	}
+	u.greets = append(u.greets, greet{place: at, conn: p.Conn, op: p.Op})
+	if !u.loaded && r.cfg.Durable != nil {
+		r.loadRooms(u)
+		return
+	}
+	r.greet(u)
+}
+
+// told takes the same from a gateway loop to which this owner is new, with what former
+// owners deposited there.
+func (r *registry) told(from owner.Source, view uint64, p *wire.Present) {
+	u := r.user(p.Key)
+	u.told = view
+	was := u.connections > 0
+	at := place{from.Gateway, from.Loop}
+	r.set(u, at, p.Count)
+	if m := decodeMood(p.State); m != nil && (u.mood == nil || u.mood.version < m.version) {
+		u.mood = m
+	}
+	for _, room := range p.Rooms {
+		if j, ok := u.rooms[room.Name]; !ok || j.version < room.Version {
+			r.claim(u, room.Name, joined{version: room.Version})
+		}
+	}
+	r.tellRooms(u, at, p.Rooms)
+	r.changed(u, was)
+}
+
+// user finds or begins a user's record.
+func (r *registry) user(key string) *user {
+	n := len(r.users)
+	u := r.ensure(key)
+	if len(r.users) > n {
+		u.told = r.lane.View()
+	}
+	return u
+}
+
+func (u *user) has(at place) bool {
+	for _, s := range u.spots {
+		if s.place == at {
+			return true
+		}
+	}
+	return false
+}
+
+// changed goes on where a user may have come or gone; was says whether it had connections before.
+func (r *registry) changed(u *user, was bool) {
+	switch {
+	case !was && u.connections > 0:
+		u.seen = r.lane.Now().UnixMilli()
+		r.note(u)
+		r.arrived(u)
+	case was && u.connections == 0:
+		u.seen = r.lane.Now().UnixMilli()
+		r.note(u)
+		r.goneAway(u)
+	}
+	r.show(u)
+	r.tidy(u)
+}
+
+// note has it remembered when the user was last seen by others.
+func (r *registry) note(u *user) {
+	if r.cfg.Seen != nil && (u.mood == nil || u.mood.status != protocol.StatusInvisible) {
+		r.cfg.Seen.Note(u.name(), u.seen)
+	}
+}
+
+// tidy forgets a user of whom nothing is worth keeping.
+func (r *registry) tidy(u *user) {
+	if u.idle() && r.users[u.key] == u {
+		r.drop(u)
+		delete(r.unshown, u)
+	}
+}
+
+// giveUp forgets a user who belongs to another owner now.
+func (r *registry) giveUp(u *user) {
+	r.drop(u)
+	delete(r.unshown, u)
+	for _, g := range u.greets {
+		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Code: codeUnavailable})
+	}
+	if u.box != nil {
+		r.refuseHeld(u)
+	}
+}
+
+// forgetPlace drops the users that a gateway loop told: it tells them again.
+func (r *registry) forgetPlace(at place) {
+	for _, u := range r.forget(func(p place) bool { return p == at }) {
+		r.unshown[u] = struct{}{}
+		if u.connections == 0 {
+			r.goneAway(u)
+		}
+	}
+}
+
+// compare holds a gateway loop's digest against what is known here, and asks to be told again where they
+// differ: a record was lost, or refused.
+func (r *registry) compare(from owner.Source, d wire.Digest) {
+	at := place{from.Gateway, from.Loop}
+	if !r.lane.Open() || r.agrees(at, d) {
+		return
+	}
+	r.metrics.resyncs.Inc()
+	r.lane.End(from.Gateway, wire.AppendResync(r.lane.Begin(from.Gateway), wire.Resync{Loop: uint8(from.Loop)}))
+}
+
+// greet answers the connections that begin: the memberships went to their loops before.
+func (r *registry) greet(u *user) {
+	greets := u.greets
+	u.greets = nil
+	for _, g := range greets {
+		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op})
+		r.opened(u, g)
+	}
+	r.tidy(u)
+}
+
+// loadRooms finds out of which durable rooms a user is a member.
+func (r *registry) loadRooms(u *user) {
+	if u.loading {
+		return
+	}
+	u.loading = true
+	name := string([]byte(u.name()))
+	var rooms []string
+	var err error
+	r.crew.work(r.lane, func(ctx context.Context) { rooms, err = r.cfg.Durable.UserRooms(ctx, name) }, func() {
+		u.loading = false
+		if r.users[u.key] != u {
+			return
+		}
+		if u.loaded = err == nil; !u.loaded {
+			r.absent.later(u, r.lane.Now().Add(retryTime))
+		}
+		for _, room := range rooms {
+			if key := wire.RoomKey(room); u.rooms[key].version == 0 {
+				r.claim(u, key, joined{durable: true})
+				r.enter(u, key, u.rooms[key].version)
+			}
+		}
+		r.greet(u)
+	})
+}
+
+// askUser deals with a request about a user.
+func (r *registry) askUser(from owner.Source, a *wire.Ask) {
+	switch a.Verb {
+	case wire.VerbSetPresence:
+		r.setPresence(from, a)
+	case wire.VerbGetPresence:
+		r.getPresence(from, a)
+	case wire.VerbGetStatus:
+		p := r.look(a)
+		r.answer(from, &wire.Answer{Op: a.Op, Body: []byte(p.Status)})
+	case wire.VerbWatch:
+		r.watch(from, a)
+	case wire.VerbUnwatch:
+		r.answer(from, &wire.Answer{Op: a.Op})
+	}
+}
+
+// look is how a user looks to the one who asks.
+func (r *registry) look(a *wire.Ask) protocol.UserPresence {
+	now := r.lane.Now().UnixMilli()
+	u := r.users[a.Key]
+	switch {
+	case u == nil:
+		return protocol.UserPresence{User: wire.Name(a.Key), Status: protocol.StatusOffline}
+	case a.User == u.name():
+		return u.own(now)
+	}
+	return u.public(now)
+}
+
+func (r *registry) getPresence(from owner.Source, a *wire.Ask) {
+	p := r.look(a)
+	if p.LastSeen != 0 || r.cfg.Seen == nil {
+		r.answer(from, &wire.Answer{Op: a.Op, Body: protocol.AppendUserPresence(nil, &p)})
+		return
+	}
+	// Offline for longer than this owner knows.
+	p.User = string([]byte(p.User))
+	op := a.Op
+	r.lastSeen(p.User, func(at int64) {
+		p.LastSeen = at
+		r.answer(from, &wire.Answer{Op: op, Body: protocol.AppendUserPresence(nil, &p)})
+	})
+}
+
+func (r *registry) setPresence(from owner.Source, a *wire.Ask) {
+	var s protocol.SetPresence
+	if err := s.Parse(text(a.Data)); err != nil {
+		r.refuseAsk(from, a, refuse(protocol.CodeBadRequest, "%v", err))
+		return
+	}
+	u := r.user(a.Key)
+	m := &mood{
+		version: uint64(r.lane.Now().UnixMicro()), status: s.Status,
+		message: string([]byte(s.Message)), metadata: string([]byte(s.Metadata)),
+	}
+	was := u.visible()
+	if u.mood != nil {
+		m.version = max(m.version, u.mood.version+1)
+	}
+	u.mood = m
+	if was && !u.visible() {
+		u.seen = r.lane.Now().UnixMilli()
+		if r.cfg.Seen != nil {
+			r.cfg.Seen.Note(u.name(), u.seen)
+		}
+	}
+	for _, s := range u.spots {
+		r.deposit(u, s.place)
+	}
+	details, _ := json.Marshal(map[string]string{"status": m.status}) // a string cannot fail
+	r.status(from, a, "presence_set", details)
+	r.show(u)
+	if u.connections == 0 {
+		r.goneAway(u)
+	}
+}
+
+// status answers a request with a Status.
+func (r *registry) status(to owner.Source, a *wire.Ask, status string, details []byte) {
+	var frame []byte
+	r.frame, frame = protocol.AppendStatus(r.frame[:0], a.ID, status, details)
+	r.reply(to, a.Op, a.Conn, frame)
+}
+
+// refuseAsk answers a request that was not granted.
+func (r *registry) refuseAsk(to owner.Source, a *wire.Ask, no *refusal) {
+	switch a.Verb {
+	case wire.VerbGetPresence, wire.VerbGetStatus, wire.VerbWatch, wire.VerbUnwatch, wire.VerbRoomInfo:
+		r.answer(to, &wire.Answer{Op: a.Op, Code: uint16(no.code), Body: []byte(no.message)})
+		return
+	}
+	e := protocol.Error{Code: no.code, Message: no.message}
+	if no.code == protocol.CodeUnavailable {
+		e.Details = protocol.RetryAfter(retryMS)
+	}
+	var frame []byte
+	r.frame, frame = protocol.AppendError(r.frame[:0], a.ID, e)
+	r.reply(to, a.Op, a.Conn, frame)
+}
+
+// deposit gives a place the user's mood for the next owner.
+func (r *registry) deposit(u *user, at place) {
+	if u.mood != nil {
+		r.lane.End(at.gateway, wire.AppendDeposit(r.lane.Begin(at.gateway), &wire.Deposit{
+			Loops: 1 << at.loop, Key: u.key, State: u.mood.encode(),
+		}))
+	}
+}
+
+// moodText is how a mood is deposited.
+type moodText struct {
+	Status   string `json:"s"`
+	Message  string `json:"m,omitempty"`
+	Metadata string `json:"d,omitempty"`
+}
+
+func (m *mood) encode() wire.State {
+	body, _ := json.Marshal(moodText{m.status, m.message, m.metadata}) // strings cannot fail
+	return wire.State{Version: m.version, Body: body}
+}
+
+func decodeMood(s wire.State) *mood {
+	var t moodText
+	if s.Version == 0 || json.NewDecoder(bytes.NewReader(s.Body)).Decode(&t) != nil {
+		return nil
+	}
+	return &mood{version: s.Version, status: t.Status, message: t.Message, metadata: t.Metadata}
+}
+
+// watch answers with how the user looks now: what changes from here on follows.
+func (r *registry) watch(from owner.Source, a *wire.Ask) {
+	u := r.user(a.Key)
+	p := u.public(r.lane.Now().UnixMilli())
+	if u.watch == nil {
+		u.watch = &watchers{shown: digestOf(&p)}
+	}
+	u.watch.add(place{from.Gateway, from.Loop})
+	r.answer(from, &wire.Answer{Op: a.Op, State: digestOf(&p), Body: protocol.AppendUserPresence(nil, &p)})
+}
+
+// watchTold takes a gateway loop's account of what its watchers know.
+func (r *registry) watchTold(from owner.Source, view uint64, i *wire.Interest) {
+	u := r.user(wire.OwnerKey(i.Topic))
+	u.told = view
+	if u.watch == nil {
+		u.watch = &watchers{}
+	}
+	u.watch.hear(place{from.Gateway, from.Loop}, i.State.Version)
+	if r.lane.Open() {
+		r.unshown[u] = struct{}{}
+	}
+}
+
+func (r *registry) unwatched(from owner.Source, i *wire.Interest) {
+	if u := r.users[wire.OwnerKey(i.Topic)]; u != nil && u.watch != nil {
+		r.unwatch(u, from.Gateway, 1<<from.Loop)
+		r.tidy(u)
+	}
+}
+
+func (r *registry) unwatch(u *user, g *owner.Gateway, loops uint64) {
+	if u.watch.remove(g, loops); u.watch.interest.Empty() {
+		u.watch = nil
+	}
+}
+
+// show tells the watchers of a user what is new to them.
+func (r *registry) show(u *user) {
+	w := u.watch
+	if w == nil {
+		return
+	}
+	if w.told != nil {
+		if r.lane.Open() {
+			r.catchUp(u)
+		}
+		return // until everyone has told, the user may only seem to be gone
+	}
+	p := u.public(r.lane.Now().UnixMilli())
+	if !w.show(digestOf(&p)) {
+		return
+	}
+	r.fanout.Touch(&w.interest)
+	r.showTo(u, &p)
+}
+
+// catchUp tells those watchers who know something else of a user than what this owner, new to
+// them, does.
+func (r *registry) catchUp(u *user) {
+	w := u.watch
+	p := u.public(r.lane.Now().UnixMilli())
+	was := w.shown
+	w.shown = digestOf(&p)
+	for _, at := range w.behind() {
+		r.fanout.TouchLoops(at.gateway, 1<<at.loop)
+	}
+	if was != 0 && was != w.shown {
+		r.fanout.Touch(&w.interest)
+	}
+	r.showTo(u, &p)
+}
+
+func (r *registry) showTo(u *user, p *protocol.UserPresence) {
+	r.metrics.changes.Inc()
+	var frame []byte
+	r.frame, frame = protocol.AppendPresenceEvent(r.frame[:0], protocol.AppendUserPresence(nil, p))
+	digest := digestOf(p)
+	r.deliver(wire.WatchKey(u.name()), r.lane.Now().UnixMicro(), frame, func(_ *owner.Gateway, d *wire.Deliver) { d.State = digest })
+}
+
+// retryTime is after how long a call that failed is made again.
+const retryTime = 2 * time.Second
