@@ -55,8 +55,11 @@ func (l *loop) deliver(d *wire.Deliver) {
 	frame := noFrame
 	if e := l.entries[d.Topic]; e != nil {
 		frame = l.markAll(e, d, frame)
+		if d.State != 0 {
+			e.extra().state.Version = d.State // what the watchers know, for the user's next owner
+		}
 	}
-	if l.patterns.Len() > 0 {
+	if l.patterns.Len() > 0 && wire.IsTopic(d.Topic) {
 		frame = l.deliverPatterns(d, frame)
 	}
 	if frame != noFrame {

@@ -78,8 +78,13 @@ type Publication struct {
 
 // AppendBroadcast appends the frame that subscribers get.
 func AppendBroadcast(b []byte, p *Publication) (buf, frame []byte) {
+	return appendPublication(b, `{"type":"Broadcast","data":{"topic":`, p)
+}
+
+// appendPublication appends a frame that begins as said, up to the name of the topic or room.
+func appendPublication(b []byte, beginning string, p *Publication) (buf, frame []byte) {
 	b, at := begin(b)
-	b = append(b, `{"type":"Broadcast","data":{"topic":`...)
+	b = append(b, beginning...)
 	b = appendString(b, p.Topic)
 	b = append(b, `,"payload":`...)
 	b = append(b, p.Payload...)

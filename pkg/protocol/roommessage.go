@@ -33,18 +33,7 @@ func (m *RoomMessage) Parse(data string) error {
 // AppendRoomMessage appends the frame that members get: a Broadcast's, but that p.Topic is
 // the room.
 func AppendRoomMessage(b []byte, p *Publication) (buf, frame []byte) {
-	b, at := begin(b)
-	b = append(b, `{"type":"RoomMessage","data":{"room":`...)
-	b = appendString(b, p.Topic)
-	b = append(b, `,"payload":`...)
-	b = append(b, p.Payload...)
-	b = append(b, `,"from_user":`...)
-	b = appendString(b, p.User)
-	b = append(b, `,"metadata":{"message_id":`...)
-	b = appendString(b, p.MessageID)
-	b = append(b, `,"sent_at":`...)
-	b = strconv.AppendInt(b, p.SentAt, 10)
-	return finish(append(b, `}}}`...), at)
+	return appendPublication(b, `{"type":"RoomMessage","data":{"room":`, p)
 }
 
 // AppendRoomAck appends the sender's Ack of a RoomMessage that is on its way to recipients
