@@ -328,6 +328,9 @@ func (n *node) buildGateway(ctx context.Context) error {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: config.CommandGateway, Ready: n.gateway.Ready, Live: n.gateway.Live, Vital: true})
+	if n.cfg.Command == config.CommandGateway {
+		n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: n.gateway.PresenceReady})
+	}
 	pages.Handler = n.pages()
 	n.parts = append(n.parts, process.Part{
 		Name: config.CommandGateway, Started: n.gateway.Started(),

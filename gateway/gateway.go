@@ -162,6 +162,15 @@ func (g *Gateway) Ready() error {
 	return nil
 }
 
+// PresenceReady reports why users and rooms cannot be reached, nil when they can. A gateway
+// serves topics without.
+func (g *Gateway) PresenceReady() error {
+	if len(g.Views().Presences.Active) == 0 {
+		return errors.New("no presence node")
+	}
+	return nil
+}
+
 // Connected reports whether every NATS connection is up.
 func (g *Gateway) Connected() bool {
 	for _, c := range g.conns {

@@ -162,9 +162,7 @@ func (r *registry) loaded(h *hall, found *durable.Room, err error) {
 	claims := h.claims
 	h.claims = nil
 	for user := range claims {
-		if h.state == hallNone || !h.isMember(user) {
-			r.tellUser(h, wire.UserKey(user), &wire.Member{Version: h.next(r.lane.Now()), Out: true})
-		}
+		r.answerClaim(h, wire.UserKey(user), wire.Member{})
 	}
 }
 
@@ -209,12 +207,18 @@ func (r *registry) claimed(view uint64, m *wire.Member) {
 		h.claims[name] = max(h.claims[name], m.Version)
 		return
 	}
-	in, known := h.members.Get(name)
+	r.answerClaim(h, m.Other, *m)
+}
+
+// answerClaim tells a user's owner what there is to the membership that it told of, where it is not
+// just that.
+func (r *registry) answerClaim(h *hall, user string, m wire.Member) {
+	in, _ := h.members.Get(wire.Name(user))
 	switch {
-	case !known || !in.joined:
-		r.tellUser(h, m.Other, &wire.Member{Version: h.next(r.lane.Now()), Out: true})
-	case in.version != m.Version:
-		r.tellUser(h, m.Other, &wire.Member{Version: in.version})
+	case h.state != hallOpen || !in.joined:
+		r.tellUser(h, user, &wire.Member{Version: h.next(r.lane.Now()), Out: true})
+	case in.version != m.Version || h.durable != m.Durable:
+		r.tellUser(h, user, &wire.Member{Version: in.version})
 	}
 }
 

@@ -53,8 +53,9 @@ func (r *registry) deal(h *hall, from owner.Source, rec wire.Record) {
 // listen notes that a gateway loop has members' connections.
 func (r *registry) listen(h *hall, from owner.Source, i *wire.Interest) {
 	if h.state == hallOpen && r.lane.Alive(from.Gateway) {
-		h.interest.Add(from.Gateway, from.Loop)
-		r.depositRoom(h, from.Gateway, 1<<from.Loop)
+		if h.interest.Add(from.Gateway, from.Loop) {
+			r.depositRoom(h, from.Gateway, 1<<from.Loop)
+		}
 	}
 	r.done(from, i.Op, 0)
 }
@@ -220,11 +221,13 @@ func (r *registry) entered(h *hall, from owner.Source, a *wire.Ask, version uint
 	if !r.lane.Alive(from.Gateway) {
 		return
 	}
-	h.interest.Add(from.Gateway, from.Loop)
+	fresh := h.interest.Add(from.Gateway, from.Loop)
 	r.lane.End(from.Gateway, wire.AppendEnter(r.lane.Begin(from.Gateway), &wire.Enter{
 		Loops: 1 << from.Loop, Noted: true, Version: version, User: wire.UserKey(a.User), Room: h.key,
 	}))
-	r.depositRoom(h, from.Gateway, 1<<from.Loop)
+	if fresh {
+		r.depositRoom(h, from.Gateway, 1<<from.Loop)
+	}
 }
 
 // join lets a user in.
@@ -365,7 +368,8 @@ func (r *registry) askedToLeave(h *hall, m *wire.Member) {
 	switch {
 	case !known || !in.joined:
 		r.tellUser(h, m.Other, &wire.Member{Version: h.next(r.lane.Now()), Out: true})
-	case h.durable || in.version > m.Version:
+	case h.durable || in.version > m.Version: // which its owner did not know
+		r.tellUser(h, m.Other, &wire.Member{Version: in.version})
 	default:
 		r.out(h, string([]byte(user)), h.next(r.lane.Now()), protocol.RoomLeft, owner.Source{}, nil)
 		if h.count == 0 {

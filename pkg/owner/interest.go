@@ -14,15 +14,17 @@ type audience struct {
 	loops   uint64
 }
 
-// Add notes that a loop has subscribers.
-func (i *Interest) Add(g *Gateway, loop uint16) {
+// Add notes that a loop has subscribers. It reports whether that is new.
+func (i *Interest) Add(g *Gateway, loop uint16) bool {
 	for k := range i.gateways {
-		if i.gateways[k].gateway == g {
-			i.gateways[k].loops |= 1 << loop
-			return
+		if a := &i.gateways[k]; a.gateway == g {
+			had := a.loops
+			a.loops |= 1 << loop
+			return a.loops != had
 		}
 	}
 	i.gateways = append(i.gateways, audience{gateway: g, loops: 1 << loop})
+	return true
 }
 
 // Remove notes that some loops, a bit for each, have none any more.

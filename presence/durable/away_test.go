@@ -116,8 +116,10 @@ func TestAway(t *testing.T) {
 		ok(t, r.js.DeleteStream(t.Context(), stream))
 		_, err := r.Load(t.Context(), "r")
 		wantError(t, err, ErrUnavailable)
-		_, err = r.Load(t.Context(), "r")
-		wantError(t, err, ErrNotFound)
+		eventually(t, 10*time.Second, "a new bucket", func() bool {
+			_, err := r.Load(t.Context(), "r")
+			return errors.Is(err, ErrNotFound)
+		})
 	})
 }
 
