@@ -286,6 +286,7 @@ func (n *node) buildPresence(ctx context.Context) error {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: p.Ready, Vital: n.cfg.Command != config.CommandAll})
+	n.health = append(n.health, ops.Part{Name: "jetstream", Ready: p.RoomsReady})
 	n.parts = append(n.parts, process.Part{Name: config.CommandPresence, Run: p.Run, Started: p.Started()})
 	return nil
 }

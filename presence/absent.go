@@ -112,9 +112,10 @@ func (r *registry) readSeen() {
 		users[i] = w.user
 	}
 	var seen map[string]int64
-	r.crew.work(r.lane, func(ctx context.Context) {
-		seen, _ = r.cfg.Seen.Read(ctx, users) // away: what is known is told
-	}, func() {
+	r.redis.work(r.lane, func(ctx context.Context) (err error) {
+		seen, err = r.cfg.Seen.Read(ctx, users)
+		return err
+	}, func(error) { // away: what is known is told
 		for _, w := range batch {
 			w.then(seen[w.user])
 		}

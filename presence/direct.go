@@ -151,10 +151,9 @@ func (r *registry) appendQueue(u *user, h held) {
 	given := h.Op != 0
 	name := u.name()
 	u.box.busy, u.drained = true, false
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) {
-		err = r.cfg.Queue.Append(ctx, name, store.Message{ID: h.ID, From: h.User, Payload: h.Payload, SentAt: h.SentAt / 1000})
-	}, func() {
+	r.redis.work(r.lane, func(ctx context.Context) error {
+		return r.cfg.Queue.Append(ctx, name, store.Message{ID: h.ID, From: h.User, Payload: h.Payload, SentAt: h.SentAt / 1000})
+	}, func(err error) {
 		switch {
 		case err == nil:
 			r.metrics.queued.Inc()
@@ -228,8 +227,10 @@ func (r *registry) readQueue(u *user) {
 	b.busy = true
 	name := u.name()
 	var entries []store.Entry
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) { entries, err = r.cfg.Queue.Read(ctx, name, "", pageMost) }, func() {
+	r.redis.work(r.lane, func(ctx context.Context) (err error) {
+		entries, err = r.cfg.Queue.Read(ctx, name, "", pageMost)
+		return err
+	}, func(err error) {
 		if r.users[u.key] == u && u.box == b {
 			if err == nil && len(entries) > 0 && u.connections > 0 {
 				r.sendPage(u, entries)
@@ -299,8 +300,9 @@ func (r *registry) removeQueued(u *user) {
 	b := u.box
 	b.busy = true
 	name, positions := u.name(), b.remove
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) { err = r.cfg.Queue.Remove(ctx, name, positions...) }, func() {
+	r.redis.work(r.lane, func(ctx context.Context) error {
+		return r.cfg.Queue.Remove(ctx, name, positions...)
+	}, func(err error) {
 		if err == nil {
 			b.remove = nil
 			r.metrics.flushed.Add(float64(len(positions)))

@@ -132,8 +132,10 @@ func (r *registry) load(h *hall) {
 	h.busy = true
 	name := h.name()
 	var found *durable.Room
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) { found, err = r.cfg.Durable.Load(ctx, name) }, func() {
+	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+		found, err = r.cfg.Durable.Load(ctx, name)
+		return err
+	}, func(err error) {
 		if r.rooms[h.key] == h {
 			r.loaded(h, found, err)
 			r.resume(h)
@@ -270,8 +272,10 @@ func (r *registry) commit(h *hall, from owner.Source, rec wire.Record, write fun
 	h.busy = true
 	rec.Body = bytes.Clone(rec.Body)
 	var revision uint64
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) { revision, err = write(ctx) }, func() {
+	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+		revision, err = write(ctx)
+		return err
+	}, func(err error) {
 		switch {
 		case r.rooms[h.key] != h:
 			r.Refuse(from, rec)

@@ -181,8 +181,7 @@ func (r *registry) index(u *user, room string, in bool) {
 func (r *registry) writeIndex() {
 	batch := r.indexes
 	r.indexes, r.indexing = nil, true
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) {
+	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
 		for len(batch) > 0 && err == nil {
 			if first := batch[0]; first.in {
 				err = r.cfg.Durable.AddUserRoom(ctx, first.user, first.room)
@@ -193,7 +192,8 @@ func (r *registry) writeIndex() {
 				batch = batch[1:]
 			}
 		}
-	}, func() {
+		return err
+	}, func(err error) {
 		r.indexing = false
 		if r.indexes = append(batch, r.indexes...); err != nil {
 			r.indexAt = r.lane.Now().Add(retryTime)

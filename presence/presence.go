@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/presence/durable"
@@ -35,14 +36,15 @@ type Config struct {
 
 // Presence is one presence node.
 type Presence struct {
-	node *owner.Node
-	crew *crew
+	node             *owner.Node
+	redis, jetstream *crew
 }
 
 // New makes a Presence. It starts nothing.
 func New(cfg Config) (*Presence, error) {
 	m := newMetrics(cfg.Registerer)
-	c := newCrew(m)
+	p := &Presence{redis: newCrew(m), jetstream: newCrew(m)}
+	p.jetstream.guard(metric.For(cfg.Registerer, string(cluster.RolePresence)), cfg.Log)
 	var err error
 	cfg.Durable, err = durable.New(durable.Config{
 		Conn: cfg.Conns[0], Replicas: cfg.RoomReplicas, Log: cfg.Log, Calls: m.durable,
@@ -50,26 +52,30 @@ func New(cfg Config) (*Presence, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, err := owner.New(owner.Config{
+	p.node, err = owner.New(owner.Config{
 		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, c) },
+		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, p.redis, p.jetstream) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Presence{node: node, crew: c}, nil
+	return p, nil
 }
 
 // Run owns users and rooms until stop is done, then hands over and returns, at the latest when
 // kill is done.
 func (p *Presence) Run(stop, kill context.Context) error {
-	defer p.crew.stop()
+	defer p.jetstream.stop()
+	defer p.redis.stop()
 	return p.node.Run(stop, kill)
 }
 
 // Ready reports why the node cannot do its work now, nil when it can.
 func (p *Presence) Ready() error { return p.node.Ready() }
+
+// RoomsReady reports why durable rooms, and rooms that are not open yet, cannot be had; nil when they can.
+func (p *Presence) RoomsReady() error { return p.jetstream.health() }
 
 // Started is closed when the node owns users and rooms.
 func (p *Presence) Started() <-chan struct{} { return p.node.Started() }

@@ -10,10 +10,10 @@ import (
 // registry is one lane's share of a presence node: the users and rooms that it owns. It is
 // owned by the lane's goroutine.
 type registry struct {
-	lane    *owner.Lane
-	cfg     *Config
-	metrics *metrics
-	crew    *crew
+	lane             *owner.Lane
+	cfg              *Config
+	metrics          *metrics
+	redis, jetstream *crew
 	directory
 	rooms map[string]*hall // by key
 
@@ -35,8 +35,8 @@ type registry struct {
 	fresh    map[*hall]struct{} // rooms that others told of, and that are not settled yet
 }
 
-func newRegistry(l *owner.Lane, cfg *Config, m *metrics, c *crew) *registry {
-	r := &registry{lane: l, cfg: cfg, metrics: m, crew: c}
+func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew) *registry {
+	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream}
 	r.clear()
 	return r
 }

@@ -156,8 +156,10 @@ func (r *registry) loadRooms(u *user) {
 	u.loading = true
 	name := string([]byte(u.name()))
 	var rooms []string
-	var err error
-	r.crew.work(r.lane, func(ctx context.Context) { rooms, err = r.cfg.Durable.UserRooms(ctx, name) }, func() {
+	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+		rooms, err = r.cfg.Durable.UserRooms(ctx, name)
+		return err
+	}, func(err error) {
 		u.loading = false
 		if r.users[u.key] != u {
 			return

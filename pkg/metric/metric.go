@@ -73,6 +73,35 @@ func (f Factory) GaugeVec(m Metric, labels ...string) *prometheus.GaugeVec {
 	return g
 }
 
+// SharedGaugeVec makes a gauge with labels, or returns the one that the role has already: several parts of
+// a role share it.
+func (f Factory) SharedGaugeVec(m Metric, labels ...string) *prometheus.GaugeVec {
+	return shared(f, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, labels))
+}
+
+// SharedCounterVec makes a counter with labels, or returns the one that the role has already.
+func (f Factory) SharedCounterVec(m Metric, labels ...string) *prometheus.CounterVec {
+	return shared(f, prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, labels))
+}
+
+// shared registers a collector, or returns the one that is registered as it already.
+func shared[C prometheus.Collector](f Factory, c C) C {
+	if f.reg == nil {
+		return c
+	}
+	err := f.reg.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if existing, ok := there.ExistingCollector.(C); ok {
+			return existing
+		}
+	}
+	if err != nil {
+		*f.errs = append(*f.errs, err)
+	}
+	return c
+}
+
 // Histogram makes a histogram with the given upper bounds.
 func (f Factory) Histogram(m Metric, buckets []float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: buckets})

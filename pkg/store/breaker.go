@@ -68,7 +68,7 @@ func (b *breaker) trips(n gobreaker.Counts) bool {
 
 // changed logs when Redis goes and comes, not every attempt in between.
 func (b *breaker) changed(_ string, from, to gobreaker.State) {
-	b.metrics.changed(to)
+	b.metrics.breaker.Changed(to)
 	switch {
 	case from == gobreaker.StateClosed:
 		b.opened = time.Now()

@@ -2,8 +2,8 @@ package store
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sony/gobreaker/v2"
 
+	"github.com/realtime-cluster/realtime/pkg/circuit"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 )
 
@@ -12,8 +12,7 @@ const dependency = "redis"
 
 // metrics of one Store. Safe for concurrent use.
 type metrics struct {
-	state   prometheus.Gauge
-	changes *prometheus.CounterVec // by the state it came into
+	breaker circuit.Metrics
 
 	connection, timeout, reply, refused prometheus.Counter // failed calls
 
@@ -31,8 +30,7 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 	full := f.CounterVec(metric.QueueRefused, "bound")
 	dropped := f.CounterVec(metric.SeenDropped, "reason")
 	m := &metrics{
-		state:      f.GaugeVec(metric.BreakerState, "dependency").WithLabelValues(dependency),
-		changes:    f.CounterVec(metric.BreakerChanges, "dependency", "to"),
+		breaker:    circuit.NewMetrics(f, dependency),
 		connection: errors.WithLabelValues("connection"),
 		timeout:    errors.WithLabelValues("timeout"),
 		reply:      errors.WithLabelValues("reply"),
@@ -50,13 +48,5 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		seenRefused: dropped.WithLabelValues("refused"),
 		seenStopped: dropped.WithLabelValues("stopped"),
 	}
-	for _, s := range []gobreaker.State{gobreaker.StateClosed, gobreaker.StateHalfOpen, gobreaker.StateOpen} {
-		m.changes.WithLabelValues(dependency, s.String())
-	}
 	return m, f.Err()
-}
-
-func (m *metrics) changed(to gobreaker.State) {
-	m.state.Set(float64(to)) // gobreaker counts as metric.BreakerState tells
-	m.changes.WithLabelValues(dependency, to.String()).Inc()
 }
