@@ -39,7 +39,7 @@ type box struct {
 	failed  bool      // the last call did
 }
 
-// held is a direct message that waits.
+// held is a direct message that waits; Quiet says that it was sent to a gateway that is gone.
 type held struct {
 	from owner.Source
 	wire.Publish
@@ -131,6 +131,7 @@ func (r *registry) deliverDirect(u *user, from owner.Source, p *wire.Publish) {
 	var frame []byte
 	r.frame, frame = protocol.AppendDirectMessage(r.frame[:0], &protocol.Direct{
 		Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000,
+		Queued: p.Quiet, // it waited for a gateway that is gone
 	})
 	for _, s := range u.spots {
 		r.fanout.TouchLoops(s.gateway, 1<<s.loop)

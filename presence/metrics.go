@@ -15,6 +15,7 @@ type metrics struct {
 	direct      prometheus.Counter
 	queued      prometheus.Counter
 	flushed     prometheus.Counter
+	redirected  prometheus.Counter
 	messages    prometheus.Counter
 	changes     prometheus.Counter
 	resyncs     prometheus.Counter
@@ -44,6 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		direct:      f.Counter(metric.PresenceDirect),
 		queued:      f.Counter(metric.PresenceQueued),
 		flushed:     f.Counter(metric.PresenceFlushed),
+		redirected:  f.Counter(metric.PresenceRedirected),
 		messages:    f.Counter(metric.PresenceRoomMessages),
 		changes:     f.Counter(metric.PresenceChanges),
 		resyncs:     f.Counter(metric.PresenceResyncs),

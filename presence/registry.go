@@ -17,22 +17,23 @@ type registry struct {
 	directory
 	rooms map[string]*hall // by key
 
-	fanout   owner.Fanout
-	frame    []byte
-	batch    uint64             // of the last queued messages that were sent
-	unshown  map[*user]struct{} // watchers are to be told at the next tick
-	scratch  []byte
-	boxes    map[*user]struct{} // that wait for a time
-	nextRead time.Time          // of a queue that a former owner left
-	absent   absences
-	wanted   []want             // whose last seen is to be read
-	reading  bool               // and a call for some is under way
-	indexes  []indexed          // to be written
-	indexing bool               // some are being written
-	indexAt  time.Time          // not before, after a failure
-	large    map[*hall]struct{} // rooms whose events are gathered
-	reported sizes
-	fresh    map[*hall]struct{} // rooms that others told of, and that are not settled yet
+	fanout      owner.Fanout
+	frame       []byte
+	batch       uint64             // of the last queued messages that were sent
+	unshown     map[*user]struct{} // watchers are to be told at the next tick
+	scratch     []byte
+	boxes       map[*user]struct{} // that wait for a time
+	nextRead    time.Time          // of a queue that a former owner left
+	absent      absences
+	undelivered []wire.Publish     // to a gateway that is gone; within Forget only
+	wanted      []want             // whose last seen is to be read
+	reading     bool               // and a call for some is under way
+	indexes     []indexed          // to be written
+	indexing    bool               // some are being written
+	indexAt     time.Time          // not before, after a failure
+	large       map[*hall]struct{} // rooms whose events are gathered
+	reported    sizes
+	fresh       map[*hall]struct{} // rooms that others told of, and that are not settled yet
 }
 
 func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew) *registry {
@@ -189,6 +190,7 @@ func (r *registry) Forget(g *owner.Gateway) {
 			r.unwatch(u, g, owner.AllLoops)
 		}
 	}
+	r.redirect()
 	for _, h := range r.rooms {
 		h.interest.Remove(g, owner.AllLoops)
 	}

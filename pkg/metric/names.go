@@ -55,6 +55,7 @@ var (
 	PresenceDirect       = Metric{"realtime_presence_direct_total", "Direct messages sent to the connections of users who are there."}
 	PresenceQueued       = Metric{"realtime_presence_queued_total", "Direct messages put into the queues of users who are away."}
 	PresenceFlushed      = Metric{"realtime_presence_flushed_total", "Queued direct messages that their user has received."}
+	PresenceRedirected   = Metric{"realtime_presence_redirected_total", "Direct messages that went to a gateway which died, and were sent on to wherever the user was by then."}
 	PresenceRoomMessages = Metric{"realtime_presence_room_messages_total", "Messages in rooms ordered and sent on."}
 	PresenceChanges      = Metric{"realtime_presence_changes_total", "Changes of users that were told to those who watch them."}
 	PresenceResyncs      = Metric{"realtime_presence_resyncs_total", "Times a gateway was asked to tell everything again, as its digest differed."}

@@ -46,6 +46,10 @@ type Telling interface {
 	// Opened is called when the keys of the current view are all open.
 	Opened()
 
+	// Undelivered takes the records, oldest first, that a gateway never acknowledged: it is gone, and may or may
+	// not have had them. Forget is called next.
+	Undelivered(g *Gateway, rec wire.Record)
+
 	// Tick is called at least four times a second.
 	Tick()
 }

@@ -436,9 +436,9 @@ func (l *Lane) NextID() string {
 	return unsafe.String(unsafe.SliceData(l.id), len(l.id))
 }
 
-// Alive reports whether a gateway is one that the lane still knows: after Forget, nothing can be
-// sent to it.
-func (l *Lane) Alive(g *Gateway) bool { return l.gateways[g.Ref] == g }
+// Alive reports whether a gateway, which may be nil, is one that the lane still knows: after Forget,
+// nothing can be sent to it.
+func (l *Lane) Alive(g *Gateway) bool { return g != nil && l.gateways[g.Ref] == g }
 
 // Begin returns the batch for a gateway, to append one down record to; End takes it back.
 // It travels at the end of the turn.

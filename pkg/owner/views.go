@@ -141,6 +141,15 @@ func (l *Lane) adoptPeers(own *cluster.View) {
 }
 
 func (l *Lane) dropGateway(g *Gateway) {
+	if l.telling != nil {
+		for batch := range g.ends.out.Unacked {
+			for rec, err := range wire.Records(batch) {
+				if err == nil {
+					l.telling.Undelivered(g, rec)
+				}
+			}
+		}
+	}
 	l.handler.Forget(g)
 	l.closeOut(g.ends.out)
 	delete(l.gateways, g.Ref)
