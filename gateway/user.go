@@ -81,8 +81,15 @@ func (e *entry) setCount(u *upstream, lane int, n uint32) {
 func (l *loop) count(me *entry) {
 	n := me.connections()
 	u, lane := l.presences.ownerOf(me.hash)
-	if n == me.count || u == nil || u != me.owner {
-		return // who owns the user next is told then
+	switch {
+	case u == nil: // who owns the user next is told then
+		return
+	case u != me.owner:
+		l.tellPresent(me, u, lane)
+		me.owner = u
+		return
+	case n == me.count:
+		return
 	}
 	me.setCount(u, lane, n)
 	l.endRecord(u, lane, wire.AppendPresent(l.beginRecord(u, lane), &wire.Present{Key: me.name, Count: n}))
@@ -159,6 +166,7 @@ func (l *loop) greeted(h uint64, _ *wire.Answer) {
 	}
 	defer l.guard(c)
 	l.enroll(c, me)
+	l.count(me)
 	g.need = 1
 	if me.more != nil {
 		for i := range me.more.rooms {
