@@ -76,6 +76,9 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, frame uint32) uint32 {
 		if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
 			continue
 		}
+		if d.Except != "" && c.user == d.Except {
+			continue
+		}
 		if frame == noFrame {
 			frame = l.enter(d.Frame)
 		}

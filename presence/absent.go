@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"context"
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -9,17 +8,25 @@ import (
 
 // absences are the users to be looked at at some time: most of them have no connection, and may
 // be gone for good.
-type absences struct{ list []absence }
+type absences struct{ list []*absence }
 
 type absence struct {
-	user *user
+	user *user // nil: it was cancelled
 	at   time.Time
 }
 
+// later has a user looked at at a time, unless it is to be looked at already.
 func (a *absences) later(u *user, at time.Time) {
-	if !u.leaving {
-		u.leaving = true
-		a.list = append(a.list, absence{u, at})
+	if u.absence == nil {
+		u.absence = &absence{u, at}
+		a.list = append(a.list, u.absence)
+	}
+}
+
+// cancel takes back what later said.
+func (a *absences) cancel(u *user) {
+	if u.absence != nil {
+		u.absence.user, u.absence = nil, nil
 	}
 }
 
@@ -31,12 +38,21 @@ func (a *absences) due(now time.Time) (due []*user) {
 			kept = append(kept, b)
 			continue
 		}
-		b.user.leaving = false
-		due = append(due, b.user)
+		if b.user != nil {
+			b.user.absence = nil
+			due = append(due, b.user)
+		}
 	}
 	clear(a.list[len(kept):])
 	a.list = kept
 	return due
+}
+
+// left deals with a user whose last connection is gone just now.
+func (r *registry) left(u *user) {
+	r.note(u)
+	r.absent.cancel(u) // of an earlier time
+	r.goneAway(u)
 }
 
 // goneAway has a user looked at again after ROOM_GRACE: it may come back until then.
@@ -57,6 +73,7 @@ func (r *registry) tickAbsent(now time.Time) {
 			}
 		case !r.lane.Open() || !r.lane.Owns(u.key):
 			r.goneAway(u)
+			r.tidy(u)
 		default:
 			r.leaveAll(u)
 			r.tidy(u)
@@ -81,46 +98,4 @@ func (r *registry) leaveAll(u *user) {
 	if len(u.rooms) > 0 { // until the rooms' owners have said that it is out
 		r.absent.later(u, r.lane.Now().Add(max(r.cfg.RoomGrace, retryTime)))
 	}
-}
-
-// lastSeen finds out when a user was last seen, for one of whom nothing is known here.
-// Those who are asked for meanwhile go together.
-func (r *registry) lastSeen(user string, then func(at int64)) {
-	r.wanted = append(r.wanted, want{user, then})
-	if r.reading {
-		return
-	}
-	r.reading = true
-	r.readSeen()
-}
-
-// want is who is asked for in Redis, and what to do with the answer, 0 where there is none.
-type want struct {
-	user string
-	then func(at int64)
-}
-
-// seenBatch is how many users one call asks for.
-const seenBatch = 200
-
-func (r *registry) readSeen() {
-	n := min(len(r.wanted), seenBatch)
-	batch := r.wanted[:n:n]
-	r.wanted = r.wanted[n:]
-	users := make([]string, n)
-	for i, w := range batch {
-		users[i] = w.user
-	}
-	var seen map[string]int64
-	r.redis.work(r.lane, func(ctx context.Context) (err error) {
-		seen, err = r.cfg.Seen.Read(ctx, users)
-		return err
-	}, func(error) { // away: what is known is told
-		for _, w := range batch {
-			w.then(seen[w.user])
-		}
-		if r.reading = len(r.wanted) > 0; r.reading {
-			r.readSeen()
-		}
-	})
 }

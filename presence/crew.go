@@ -35,6 +35,7 @@ type crew struct {
 	metrics *metrics
 	ctx     context.Context // static: done when the node ends
 	end     context.CancelFunc
+	start   func(call func())                   // static: wg.Go, but in tests
 	slots   chan struct{}                       // holds one for each call under way
 	circuit *gobreaker.CircuitBreaker[struct{}] // nil where the dependency has its own
 	wg      sync.WaitGroup
@@ -46,6 +47,7 @@ type crew struct {
 func newCrew(m *metrics) *crew {
 	c := &crew{metrics: m, slots: make(chan struct{}, crewSize)}
 	c.ctx, c.end = context.WithCancel(context.Background())
+	c.start = c.wg.Go
 	return c
 }
 
@@ -74,7 +76,7 @@ func (c *crew) work(l *owner.Lane, do func(context.Context) error, done func(err
 		c.metrics.overload.Inc()
 		do = func(context.Context) error { return errBusy }
 	}
-	c.wg.Go(func() {
+	c.start(func() {
 		c.slots <- struct{}{}
 		err := c.call(do)
 		<-c.slots

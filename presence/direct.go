@@ -30,6 +30,7 @@ const (
 // meanwhile are held, so that none overtakes another.
 type box struct {
 	busy    bool // a call to Redis is under way
+	known   bool // there is a queue
 	held    []held
 	bytes   int
 	to      *greet    // the connection for which the queue is to be read; nil: it is not
@@ -57,7 +58,7 @@ type page struct {
 // the queue.
 func (r *registry) direct(from owner.Source, p *wire.Publish) {
 	u := r.users[p.Topic]
-	if u != nil && u.box == nil && u.connections > 0 {
+	if u != nil && u.box == nil && u.begun() {
 		r.deliverDirect(u, from, p)
 		return
 	}
@@ -95,6 +96,9 @@ func clonePublish(p *wire.Publish) wire.Publish {
 // goOn does the next thing for a user's box, until a call is under way or nothing is left.
 func (r *registry) goOn(u *user) {
 	for b := u.box; b != nil && !b.busy && b.sent == nil; b = u.box {
+		if u.connections > 0 && !u.begun() {
+			return // until greet
+		}
 		due := !r.lane.Now().Before(b.retryAt)
 		switch {
 		case len(b.remove) > 0 && due:
@@ -218,7 +222,7 @@ func (r *registry) arrived(u *user) {
 	r.boxes[u] = struct{}{}
 }
 
-// readQueue reads the beginning of a user's queue, and sends it.
+// readQueue reads the beginning of a user's queue, where there is one, and sends it.
 func (r *registry) readQueue(u *user) {
 	b := u.box
 	if u.connections == 0 {
@@ -227,15 +231,26 @@ func (r *registry) readQueue(u *user) {
 	}
 	b.busy = true
 	name := u.name()
+	if !b.known {
+		r.queues.ask(name, func(waits bool, err error) {
+			if r.users[u.key] == u && u.box == b && err == nil {
+				if b.known = waits; !waits {
+					u.drained, b.to = true, nil
+				}
+			}
+			r.called(u, err)
+		})
+		return
+	}
 	var entries []store.Entry
 	r.redis.work(r.lane, func(ctx context.Context) (err error) {
 		entries, err = r.cfg.Queue.Read(ctx, name, "", pageMost)
 		return err
 	}, func(err error) {
-		if r.users[u.key] == u && u.box == b {
-			if err == nil && len(entries) > 0 && u.connections > 0 {
+		if r.users[u.key] == u && u.box == b && err == nil {
+			if len(entries) > 0 && u.connections > 0 {
 				r.sendPage(u, entries)
-			} else if err == nil {
+			} else {
 				u.drained, b.to = len(entries) == 0, nil
 			}
 		}

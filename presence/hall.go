@@ -315,19 +315,33 @@ func (r *registry) tellUser(h *hall, user string, m *wire.Member) {
 	r.lane.Tell(user, func(b []byte) []byte { return wire.AppendMember(b, m) })
 }
 
-// event tells the members of one who comes or goes; conn, where its gateway is not nil, is told
-// otherwise.
+// tellChange tells a member's owner of the membership, and of an event, empty for none, of which the member's
+// connections are to hear: what the room's owner did. by is whom the event names.
+func (r *registry) tellChange(h *hall, user, event, by string, m *wire.Member) {
+	m.Tell, m.By, m.Count = event, by, uint32(h.count)
+	r.tellUser(h, wire.UserKey(user), m)
+}
+
+// event tells the members of one who comes or goes, but for those who are told otherwise: conn, the
+// connection that asked for it, or, where nobody did and from is empty, that user.
 func (r *registry) event(h *hall, what, user string, from owner.Source, conn wire.Conn) {
-	if h.count > smallRoom && (what == protocol.RoomJoined || what == protocol.RoomLeft) {
+	waits := !h.events.since.IsZero()
+	if (h.count > smallRoom || waits) && (what == protocol.RoomJoined || what == protocol.RoomLeft) {
 		h.events.gather(string([]byte(user)), what == protocol.RoomJoined, r.lane.Now())
 		r.large[h] = struct{}{}
 		return
+	}
+	if waits { // who came before is removed after
+		r.tellEvents(h)
 	}
 	var frame []byte
 	r.frame, frame = protocol.AppendRoomEvent(r.frame[:0], h.name(), what, user, h.count)
 	r.fanout.Touch(&h.interest)
 	r.deliver(h.key, r.lane.Now().UnixMicro(), frame, func(g *owner.Gateway, d *wire.Deliver) {
-		if g == from.Gateway {
+		switch {
+		case from.Gateway == nil:
+			d.Except = user
+		case g == from.Gateway:
 			d.Quiet, d.Sender = true, conn
 		}
 	})
@@ -336,14 +350,18 @@ func (r *registry) event(h *hall, what, user string, from owner.Source, conn wir
 // tickEvents tells the members of large rooms who came and went.
 func (r *registry) tickEvents(now time.Time) {
 	for h := range r.large {
-		if now.Sub(h.events.since) < h.wait() {
-			continue
+		if now.Sub(h.events.since) >= h.wait() {
+			r.tellEvents(h)
 		}
-		delete(r.large, h)
-		var frame []byte
-		r.frame, frame = protocol.AppendRoomMembers(r.frame[:0], h.name(), h.events.joined, h.events.left, h.count)
-		h.events = roomEvents{}
-		r.fanout.Touch(&h.interest)
-		r.deliver(h.key, now.UnixMicro(), frame, nil)
 	}
+}
+
+// tellEvents tells the members of a room who came and went since the last time.
+func (r *registry) tellEvents(h *hall) {
+	delete(r.large, h)
+	var frame []byte
+	r.frame, frame = protocol.AppendRoomMembers(r.frame[:0], h.name(), h.events.joined, h.events.left, h.count)
+	h.events = roomEvents{}
+	r.fanout.Touch(&h.interest)
+	r.deliver(h.key, r.lane.Now().UnixMicro(), frame, nil)
 }

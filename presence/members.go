@@ -21,6 +21,7 @@ func (r *registry) membership(view uint64, m *wire.Member) {
 	case in && m.Version < had.version:
 	case m.Out:
 		delete(u.rooms, m.Other)
+		r.tellEvent(u, m)
 		for _, s := range u.spots {
 			r.enterAt(u, s.place, m.Other, m.Version, true)
 		}
@@ -36,9 +37,7 @@ func (r *registry) membership(view uint64, m *wire.Member) {
 		if !in || had.version != m.Version {
 			r.enter(u, m.Other, m.Version)
 		}
-		if m.Added && u.connections > 0 {
-			r.addedEvent(u, m)
-		}
+		r.tellEvent(u, m)
 		if m.Durable && !had.durable {
 			r.index(u, m.Other, true)
 		}
@@ -55,11 +54,14 @@ func (r *registry) join1(u *user, room string, j joined) {
 	u.rooms[room] = j
 }
 
-// addedEvent tells a user's connections that the owner of a room has made it a member: they get what is
-// said in the room a moment later.
-func (r *registry) addedEvent(u *user, m *wire.Member) {
+// tellEvent tells a user's connections what the owner of a room did to its membership. Those that are in the room
+// by then, or still are, do not hear it from there, where it could come too early or too late.
+func (r *registry) tellEvent(u *user, m *wire.Member) {
+	if m.Tell == "" || u.connections == 0 {
+		return
+	}
 	var frame []byte
-	r.frame, frame = protocol.AppendRoomEvent(r.frame[:0], wire.Name(m.Other), protocol.RoomJoined, u.name(), int(m.Count))
+	r.frame, frame = protocol.AppendRoomEvent(r.frame[:0], wire.Name(m.Other), m.Tell, m.By, int(m.Count))
 	for _, s := range u.spots {
 		r.fanout.TouchLoops(s.gateway, 1<<s.loop)
 	}

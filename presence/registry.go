@@ -26,8 +26,8 @@ type registry struct {
 	nextRead    time.Time          // of a queue that a former owner left
 	absent      absences
 	undelivered []wire.Publish     // to a gateway that is gone; within Forget only
-	wanted      []want             // whose last seen is to be read
-	reading     bool               // and a call for some is under way
+	lastSeen    batcher[int64]     // of users of whom nothing is known here
+	queues      batcher[bool]      // whether anything waits for a user
 	indexes     []indexed          // to be written
 	indexing    bool               // some are being written
 	indexAt     time.Time          // not before, after a failure
@@ -38,6 +38,8 @@ type registry struct {
 
 func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew) *registry {
 	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream}
+	r.lastSeen = batcher[int64]{lane: l, crew: redis, call: cfg.Seen.Read}
+	r.queues = batcher[bool]{lane: l, crew: redis, call: cfg.Queue.Waiting}
 	r.clear()
 	return r
 }
@@ -47,7 +49,6 @@ func (r *registry) clear() {
 	r.rooms = make(map[string]*hall)
 	r.unshown = make(map[*user]struct{})
 	r.boxes = make(map[*user]struct{})
-	r.wanted, r.reading = nil, false
 	r.large = make(map[*hall]struct{})
 	r.fresh = make(map[*hall]struct{})
 	r.absent = absences{}
@@ -188,6 +189,7 @@ func (r *registry) Forget(g *owner.Gateway) {
 	for _, u := range r.users {
 		if u.watch != nil {
 			r.unwatch(u, g, owner.AllLoops)
+			r.tidy(u)
 		}
 	}
 	r.redirect()
@@ -263,7 +265,7 @@ func (r *registry) Opened() {
 		if u.watch != nil && u.watch.told != nil {
 			r.catchUp(u)
 		}
-		if u.connections == 0 && !u.leaving {
+		if u.connections == 0 {
 			r.goneAway(u)
 		}
 		if u.connections > 0 {
@@ -280,6 +282,7 @@ func (r *registry) Tick() {
 		for u := range r.unshown {
 			delete(r.unshown, u)
 			r.show(u)
+			r.tidy(u)
 		}
 	}
 	r.tickAbsent(now)

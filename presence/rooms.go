@@ -187,7 +187,11 @@ func (r *registry) create(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 		h.room, h.state, h.revision = next, hallOpen, image.Revision
 		r.entered(h, from, ask, version)
 		h.members.Scan(func(name string, m member) bool {
-			r.tellUser(h, wire.UserKey(name), &wire.Member{Version: m.version, Added: name != h.owner, Count: uint32(h.count)})
+			tell := protocol.RoomJoined
+			if name == h.owner {
+				tell = ""
+			}
+			r.tellChange(h, name, tell, name, &wire.Member{Version: m.version})
 			return true
 		})
 		r.status(from, ask, "room_created", h.details(nil))
@@ -298,7 +302,7 @@ func (r *registry) add(h *hall, from owner.Source, a *wire.Ask, rec wire.Record,
 	ask := keepAsk(a)
 	r.commit(h, from, rec, r.put(h, user, m), func() {
 		h.set(user, m)
-		r.tellUser(h, wire.UserKey(user), &wire.Member{Version: m.version, Added: true, Count: uint32(h.count)})
+		r.tellChange(h, user, protocol.RoomJoined, user, &wire.Member{Version: m.version})
 		r.event(h, protocol.RoomJoined, user, owner.Source{}, wire.Conn{})
 		r.status(from, ask, "member_added", h.details(&user))
 	})
@@ -334,6 +338,10 @@ func (r *registry) takeOut(h *hall, from owner.Source, a *wire.Ask, rec wire.Rec
 func (r *registry) out(h *hall, user string, version uint64, event string, from owner.Source, a *wire.Ask) {
 	was := h.isMember(user)
 	h.remove(user, version, event == protocol.RoomLeft)
+	if h.private {
+		r.fanout.Touch(&h.interest)
+		r.fanout.Send(func(g *owner.Gateway, loops uint64) { r.depositRoom(h, g, loops) })
+	}
 	if !was {
 		return
 	}
@@ -347,11 +355,11 @@ func (r *registry) out(h *hall, user string, version uint64, event string, from 
 	} else {
 		r.event(h, event, user, owner.Source{}, wire.Conn{})
 	}
-	r.tellUser(h, wire.UserKey(user), &wire.Member{Version: version, Out: true})
-	if h.private {
-		r.fanout.Touch(&h.interest)
-		r.fanout.Send(func(g *owner.Gateway, loops uint64) { r.depositRoom(h, g, loops) })
+	tell := ""
+	if event == protocol.RoomRemoved {
+		tell = event
 	}
+	r.tellChange(h, user, tell, user, &wire.Member{Version: version, Out: true})
 }
 
 // askedToLeave takes a member out whom its owner has not seen for ROOM_GRACE, or who is a member of too
@@ -386,11 +394,10 @@ func (r *registry) delete(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 	r.commit(h, from, rec, func(ctx context.Context) (uint64, error) {
 		return 0, r.cfg.Durable.Delete(ctx, name, revision)
 	}, func() {
-		r.event(h, protocol.RoomDeleted, ask.User, owner.Source{}, wire.Conn{})
 		version := h.next(r.lane.Now())
 		h.members.Scan(func(user string, m member) bool {
 			if m.joined {
-				r.tellUser(h, wire.UserKey(user), &wire.Member{Version: version, Out: true})
+				r.tellChange(h, user, protocol.RoomDeleted, ask.User, &wire.Member{Version: version, Out: true})
 			}
 			return true
 		})

@@ -21,10 +21,11 @@ type user struct {
 	box    *box              // nil: no direct message waits, and none is on its way to or from the queue
 	greets []greet           // connections that begin, until the durable rooms are known
 
+	absence *absence // when to look whether it is gone for good; nil: not
+
 	drained bool // the queue is empty
 	loaded  bool // the durable rooms are known
 	loading bool // they are being asked for
-	leaving bool // in the queue of those who may be gone for good
 }
 
 // joined is one membership, as the room's owner told it.
@@ -40,13 +41,17 @@ type greet struct {
 	op   uint64
 }
 
+// begun reports whether a user has a connection that has begun: what is sent to a place where all of
+// them wait for an Answer is lost.
+func (u *user) begun() bool { return u.connections > len(u.greets) }
+
 // name is the user, as clients know it.
 func (u *user) name() string { return wire.Name(u.key) }
 
 // idle reports whether nothing is known of a user that is worth keeping.
 func (u *user) idle() bool {
 	return u.connections == 0 && u.mood == nil && u.watch == nil && len(u.rooms) == 0 && u.box == nil && len(u.greets) == 0 &&
-		!u.loading && !u.leaving
+		!u.loading && u.absence == nil
 }
 
 // mood is what a user says of itself.
@@ -60,7 +65,7 @@ type mood struct {
 // public is how a user looks to everybody else; now is Unix ms.
 func (u *user) public(now int64) protocol.UserPresence {
 	p := protocol.UserPresence{User: u.name(), Status: protocol.StatusOffline, LastSeen: u.seen}
-	if u.connections == 0 || u.mood != nil && u.mood.status == protocol.StatusInvisible {
+	if !u.visible() {
 		return p
 	}
 	return u.own(now)
@@ -78,7 +83,10 @@ func (u *user) own(now int64) protocol.UserPresence {
 	return p
 }
 
+// hides reports whether the user does not want to be seen.
+func (u *user) hides() bool { return u.mood != nil && u.mood.status == protocol.StatusInvisible }
+
 // visible reports whether others see that the user is there.
 func (u *user) visible() bool {
-	return u.connections > 0 && (u.mood == nil || u.mood.status != protocol.StatusInvisible)
+	return u.connections > 0 && !u.hides()
 }

@@ -77,21 +77,26 @@ func (u *user) has(at place) bool {
 func (r *registry) changed(u *user, was bool) {
 	switch {
 	case !was && u.connections > 0:
-		u.seen = r.lane.Now().UnixMilli()
 		r.note(u)
 		r.arrived(u)
 	case was && u.connections == 0:
-		u.seen = r.lane.Now().UnixMilli()
-		r.note(u)
-		r.goneAway(u)
+		r.left(u)
 	}
 	r.show(u)
 	r.tidy(u)
 }
 
-// note has it remembered when the user was last seen by others.
+// note has it remembered that a user who came or went was seen by others, unless it hides.
 func (r *registry) note(u *user) {
-	if r.cfg.Seen != nil && (u.mood == nil || u.mood.status != protocol.StatusInvisible) {
+	if !u.hides() {
+		r.seenNow(u)
+	}
+}
+
+// seenNow has it remembered that a user was seen by others until now.
+func (r *registry) seenNow(u *user) {
+	u.seen = r.lane.Now().UnixMilli()
+	if r.cfg.Seen != nil {
 		r.cfg.Seen.Note(u.name(), u.seen)
 	}
 }
@@ -121,7 +126,7 @@ func (r *registry) forgetPlace(at place) {
 	for _, u := range r.forget(func(p place) bool { return p == at }) {
 		r.unshown[u] = struct{}{}
 		if u.connections == 0 {
-			r.goneAway(u)
+			r.left(u)
 		}
 	}
 }
@@ -145,6 +150,7 @@ func (r *registry) greet(u *user) {
 		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op})
 		r.opened(u, g)
 	}
+	r.goOn(u)
 	r.tidy(u)
 }
 
@@ -216,7 +222,7 @@ func (r *registry) getPresence(from owner.Source, a *wire.Ask) {
 	// Offline for longer than this owner knows.
 	p.User = string([]byte(p.User))
 	op := a.Op
-	r.lastSeen(p.User, func(at int64) {
+	r.lastSeen.ask(p.User, func(at int64, _ error) {
 		p.LastSeen = at
 		r.answer(from, &wire.Answer{Op: op, Body: protocol.AppendUserPresence(nil, &p)})
 	})
@@ -239,10 +245,7 @@ func (r *registry) setPresence(from owner.Source, a *wire.Ask) {
 	}
 	u.mood = m
 	if was && !u.visible() {
-		u.seen = r.lane.Now().UnixMilli()
-		if r.cfg.Seen != nil {
-			r.cfg.Seen.Note(u.name(), u.seen)
-		}
+		r.seenNow(u)
 	}
 	for _, s := range u.spots {
 		r.deposit(u, s.place)
@@ -311,11 +314,17 @@ func decodeMood(s wire.State) *mood {
 func (r *registry) watch(from owner.Source, a *wire.Ask) {
 	u := r.user(a.Key)
 	p := u.public(r.lane.Now().UnixMilli())
+	digest := digestOf(&p)
 	if u.watch == nil {
-		u.watch = &watchers{shown: digestOf(&p)}
+		u.watch = &watchers{shown: digest}
 	}
-	u.watch.add(place{from.Gateway, from.Loop})
-	r.answer(from, &wire.Answer{Op: a.Op, State: digestOf(&p), Body: protocol.AppendUserPresence(nil, &p)})
+	if at := (place{from.Gateway, from.Loop}); u.watch.shown == digest {
+		u.watch.add(at)
+	} else { // what the others know is out of date, and will be mended: for this one, too
+		u.watch.hear(at, digest)
+		r.unshown[u] = struct{}{}
+	}
+	r.answer(from, &wire.Answer{Op: a.Op, State: digest, Body: protocol.AppendUserPresence(nil, &p)})
 }
 
 // watchTold takes a gateway loop's account of what its watchers know.

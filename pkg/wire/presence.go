@@ -329,11 +329,12 @@ type Member struct {
 	Key     string // the receiver's: of the room, or of the user
 	Other   string // the sender's: of the user, or of the room
 	Version uint64
-	Count   uint32 // with Added: the members of the room now
+	Count   uint32 // with Tell: the members of the room now
 	Out     bool   // not, or no longer, a member
 	Durable bool   // survives the user's absence
 	Ask     bool   // from a user's owner, with Out: the user is to leave
-	Added   bool   // the room's owner made the user a member
+	Tell    string // the event of the room of which the user's connections are to be told; empty: none
+	By      string // with Tell: the user whom the event names
 }
 
 // AppendMember appends a Member record.
@@ -343,7 +344,11 @@ func AppendMember(b []byte, m *Member) []byte {
 	b = appendBytes(b, m.Other)
 	b = binary.LittleEndian.AppendUint64(b, m.Version)
 	b = binary.LittleEndian.AppendUint32(b, m.Count)
-	return end(append(b, flag(m.Out, 1)|flag(m.Durable, 2)|flag(m.Ask, 4)|flag(m.Added, 8)), at)
+	b = append(b, flag(m.Out, 1)|flag(m.Durable, 2)|flag(m.Ask, 4)|flag(m.Tell != "", 8))
+	if m.Tell != "" {
+		b = appendBytes(appendBytes(b, m.Tell), m.By)
+	}
+	return end(b, at)
 }
 
 // Decode reads the body of a record; strings alias it.
@@ -351,6 +356,9 @@ func (m *Member) Decode(body []byte) error {
 	c := cursor{b: body}
 	*m = Member{Key: c.str(), Other: c.str(), Version: c.u64(), Count: c.u32()}
 	flags := c.u8()
-	m.Out, m.Durable, m.Ask, m.Added = flags&1 != 0, flags&2 != 0, flags&4 != 0, flags&8 != 0
+	m.Out, m.Durable, m.Ask = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	if flags&8 != 0 {
+		m.Tell, m.By = c.str(), c.str()
+	}
 	return c.err()
 }

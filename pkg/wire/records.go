@@ -164,13 +164,14 @@ type Deliver struct {
 	Topic  string
 	Frame  []byte
 	State  uint64 // for those who watch a user: what the frame says, in short; 0: nothing to remember
+	Except string // of a room's event: the user whose connections are left out; empty: nobody
 }
 
 // AppendDeliver appends a Deliver record. Loops is its first field: see DeliverLoops.
 func AppendDeliver(b []byte, d *Deliver) []byte {
 	b, at := begin(b, KindDeliver)
 	b = binary.LittleEndian.AppendUint64(b, d.Loops)
-	b = append(b, flag(d.Quiet, 1)|flag(d.State != 0, 2))
+	b = append(b, flag(d.Quiet, 1)|flag(d.State != 0, 2)|flag(d.Except != "", 4))
 	b = appendConn(b, d.Sender)
 	b = binary.LittleEndian.AppendUint64(b, uint64(d.SentAt))
 	b = appendBytes(b, d.Topic)
@@ -178,10 +179,13 @@ func AppendDeliver(b []byte, d *Deliver) []byte {
 	if d.State != 0 {
 		b = binary.LittleEndian.AppendUint64(b, d.State)
 	}
+	if d.Except != "" {
+		b = appendBytes(b, d.Except)
+	}
 	return end(b, at)
 }
 
-// Decode reads the body of a record; Topic and Frame alias it.
+// Decode reads the body of a record; Topic, Frame and Except alias it.
 func (d *Deliver) Decode(body []byte) error {
 	c := cursor{b: body}
 	*d = Deliver{Loops: c.u64()}
@@ -190,6 +194,9 @@ func (d *Deliver) Decode(body []byte) error {
 	d.Topic, d.Frame = c.str(), c.bytes()
 	if flags&2 != 0 {
 		d.State = c.u64()
+	}
+	if flags&4 != 0 {
+		d.Except = c.str()
 	}
 	return c.err()
 }

@@ -140,7 +140,7 @@ var (
 		{KindDeposit, &Deposit{Loops: 6, Key: UserKey("u"), State: State{Version: 3, Body: []byte("x")}}},
 		{KindResync, &Resync{Loop: 63}},
 		{KindQueued, &Queued{Conn: conn, Batch: 11, Key: UserKey("u"), Frames: []byte{1}}},
-		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true, Added: true, Count: 9}},
+		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true, Tell: "deleted", By: "o", Count: 9}},
 	}
 )
 
