@@ -63,6 +63,7 @@ type Lane struct {
 	acks     []byte      // scratch for a batch of acknowledgements
 	owing    bool        // this turn brought something to acknowledge
 	urgent   bool        // and it should not wait for a tick
+	ticked   time.Time   // when Telling.Tick was last called
 	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
@@ -172,6 +173,8 @@ func (l *Lane) run(ctx context.Context) {
 const (
 	tickBusy = link.AckDelay
 	tickIdle = 250 * time.Millisecond
+
+	tickTelling = 200 * time.Millisecond // between two calls of Telling.Tick, at least
 )
 
 // tick does what is due by time and returns when to come again.
@@ -189,7 +192,8 @@ func (l *Lane) tick() time.Duration {
 	}
 	l.expireWaiting()
 	l.dropUnlisted()
-	if l.telling != nil {
+	if l.telling != nil && l.now.Sub(l.ticked) >= tickTelling {
+		l.ticked = l.now
 		l.telling.Tick()
 	}
 	if busy || l.waiting.len() > 0 {
