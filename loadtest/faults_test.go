@@ -35,11 +35,11 @@ func TestTopicsOutliveTheirRouters(t *testing.T) {
 			{Name: "kill -9 of a router", Do: func(context.Context) error {
 				return c.Routers[0].Kill()
 			}},
-			{Name: "graceful stop of another", Do: func(ctx context.Context) error {
+			{Name: "graceful stop of another", Calm: true, Do: func(ctx context.Context) error {
 				return stop(ctx, c.Routers[1])
 			}},
-			{Name: "a router joins", Do: c.Routers[0].Restart},
-			{Name: "another joins", Do: func(ctx context.Context) error {
+			{Name: "a router joins", Calm: true, Do: c.Routers[0].Restart},
+			{Name: "another joins", Calm: true, Do: func(ctx context.Context) error {
 				_, err := c.Add(ctx, cluster.Router)
 				return err
 			}},

@@ -2,16 +2,15 @@
 // things meanwhile, and reports whether it kept its promises. It speaks the
 // client protocol only.
 //
-// A run has publishers and subscribers on every gateway. Every message says
-// who sent it, which number it has and when it left; what arrives is told to a
-// checker.Checker, which knows the promises.
+// A run has publishers and subscribers of topics on every gateway, and people who
+// talk in rooms and to each other. Every message says who sent it, which number
+// it has and when it left; what arrives is told to a checker.Checker, which knows
+// the promises.
 package loadtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -22,7 +21,7 @@ type Load struct {
 	// Token returns a token for a user; the load makes up its users.
 	Token func(user string) (string, error)
 
-	Topics int    // 12 by default
+	Topics int    // 12 by default; negative for none, and nobody who uses them
 	Prefix string // topics are Prefix.0, Prefix.1, …; "load" by default
 
 	// Publishers per gateway, 1 by default: each sends Rate messages a second, to
@@ -42,19 +41,11 @@ type Load struct {
 	// run, spread over it, alternately by name and by pattern. 0 by default.
 	Joiners int
 
-	Duration time.Duration // of publishing; 10 s by default
+	People People
+
+	Duration time.Duration // of publishing, which goes on until the faults are done; 10 s by default
 	Drain    time.Duration // bounds the wait for what is outstanding after it; 5 s by default
 	Faults   []Fault
-}
-
-// Fault is something that is done to the system during a run.
-type Fault struct {
-	Name string
-	At   time.Duration // since publishing began
-	Do   func(context.Context) error
-	// The system is unsettled from Before ahead of Do (250 ms by default) until
-	// Settle after its return.
-	Before, Settle time.Duration
 }
 
 // maxInFlight bounds a publisher's unanswered messages. When it is reached the
@@ -64,6 +55,9 @@ const maxInFlight = 4096
 const minPayload = 64
 
 func (l Load) withDefaults() (Load, error) {
+	if l.Topics < 0 {
+		l.Topics, l.Publishers, l.Exact, l.Wild, l.Joiners = -1, -1, -1, -1, 0
+	}
 	for _, d := range []struct {
 		at  *int
 		def int
@@ -72,6 +66,7 @@ func (l Load) withDefaults() (Load, error) {
 			*d.at = d.def
 		}
 	}
+	l.Topics, l.Publishers = max(l.Topics, 0), max(l.Publishers, 0)
 	l.Exact, l.Wild = max(l.Exact, 0), max(l.Wild, 0)
 	if l.Prefix == "" {
 		l.Prefix = "load"
@@ -85,24 +80,24 @@ func (l Load) withDefaults() (Load, error) {
 	if l.Drain == 0 {
 		l.Drain = 5 * time.Second
 	}
-	l.Faults = slices.Clone(l.Faults)
-	for i := range l.Faults {
-		if l.Faults[i].Before == 0 {
-			l.Faults[i].Before = 250 * time.Millisecond
-		}
-	}
-	slices.SortStableFunc(l.Faults, func(a, b Fault) int { return int(a.At - b.At) })
+	l.People = l.People.withDefaults()
+	l.Faults = sortFaults(l.Faults)
 	switch {
 	case len(l.Gateways) == 0:
 		return l, errors.New("load: no gateways")
 	case l.Token == nil:
 		return l, errors.New("load: no Token")
-	case l.Topics < 0 || l.Publishers < 0 || l.Rate < 0 || l.Joiners < 0:
+	case l.Rate < 0 || l.Joiners < 0:
 		return l, errors.New("load: a count or rate is negative")
 	case l.Payload < minPayload:
 		return l, fmt.Errorf("load: payload of %d bytes, at least %d are needed", l.Payload, minPayload)
 	}
-	return l, nil
+	for _, f := range l.Faults {
+		if f.At > l.Duration {
+			return l, fmt.Errorf("load: fault %q at %v lies behind the end", f.Name, f.At)
+		}
+	}
+	return l, l.People.check()
 }
 
 func (l *Load) publishers() int  { return l.Publishers * len(l.Gateways) }

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,21 +17,39 @@ type recorder struct {
 
 	mu          sync.Mutex // guards what follows
 	check       *checker.Checker
-	latency     latencies
+	latency     latencies     // of what had not to wait for its user
 	lastSeen    time.Duration // when the latest delivery came
 	refusals    map[int]int   // by code
 	skipped     int
 	disconnects []string
 	others      []string // messages that nobody asked for
+	unsettling  []unsettling
+	incidents   []incident // what may have to do with a fault
+	more        int        // incidents beyond those that are kept
+}
+
+// unsettling is a fault that was done, and its window.
+type unsettling struct {
+	fault    Fault
+	from, to time.Duration
+}
+
+// incident is a lost connection, or a request that was not granted.
+type incident struct {
+	at   time.Duration
+	lost bool
+	text string
 }
 
 func newRecorder(l Load) *recorder {
 	return &recorder{
 		begin: time.Now(),
 		check: checker.New(checker.Config{
-			Topics:      l.Topics,
+			Topics:      l.Topics + l.People.Rooms,
+			Mailboxes:   l.People.count(),
 			Publishers:  l.publishers(),
 			Subscribers: l.subscribers(),
+			Lag:         ackLead,
 		}),
 		refusals: make(map[int]int),
 	}
@@ -87,13 +106,11 @@ func (r *recorder) altered(sub, topic int, what string) {
 
 // disconnected tells that a client lost its connection; sub is -1 for a
 // publisher.
-func (r *recorder) disconnected(who string, sub, topics int, err error) {
+func (r *recorder) disconnected(who string, sub int, err error) {
 	r.with(func(now time.Duration) {
 		r.disconnects = append(r.disconnects, fmt.Sprintf("%s at %v: %v", who, now.Round(time.Millisecond), err))
-		for t := range topics {
-			if sub >= 0 {
-				r.check.Left(sub, t, now)
-			}
+		if sub >= 0 {
+			r.check.LeftAll(sub, now)
 		}
 	})
 }
@@ -109,18 +126,25 @@ func (r *recorder) other(text string) {
 
 func (r *recorder) skip() { r.with(func(time.Duration) { r.skipped++ }) }
 
-func (r *recorder) unsettled(name string, from, to time.Duration) {
-	r.with(func(time.Duration) { r.check.Unsettled(name, from, to) })
+func (r *recorder) unsettled(f Fault, from, to time.Duration) {
+	r.with(func(time.Duration) {
+		r.unsettling = append(r.unsettling, unsettling{f, from, to})
+		if f.Calm {
+			r.check.Disturbed(f.Name, from, to)
+		} else {
+			r.check.Unsettled(f.Name, from, to)
+		}
+	})
 }
 
-// outstanding is the number of unanswered messages and the time since the latest
-// delivery.
-func (r *recorder) outstanding() (unanswered int, quiet time.Duration) {
+// outstanding is the number of messages that are unanswered or still wait for
+// their user, and the time since the latest delivery.
+func (r *recorder) outstanding() (n int, quiet time.Duration) {
 	r.with(func(now time.Duration) {
-		sent, answered := r.check.Answered()
-		unanswered, quiet = sent-answered, now-r.lastSeen
+		unanswered, waiting := r.check.Outstanding()
+		n, quiet = unanswered+waiting, now-r.lastSeen
 	})
-	return unanswered, quiet
+	return n, quiet
 }
 
 func (r *recorder) report(l Load, end time.Duration) *Report {
@@ -131,8 +155,30 @@ func (r *recorder) report(l Load, end time.Duration) *Report {
 		rep.P50, rep.P99, rep.Max = r.latency.quantile(0.5), r.latency.quantile(0.99), r.latency.max
 		rep.Refusals = maps.Clone(r.refusals)
 		rep.Skipped = r.skipped
-		rep.Disconnects = r.disconnects
+		rep.Disconnects = slices.Clone(r.disconnects)
 		rep.Others = r.others
+		for _, i := range r.incidents {
+			switch {
+			case r.excused(i):
+				rep.Excused++
+			case i.lost:
+				rep.Disconnects = append(rep.Disconnects, i.text)
+			default:
+				rep.Troubles = append(rep.Troubles, i.text)
+			}
+		}
+		if r.more > 0 {
+			rep.Troubles = append(rep.Troubles, fmt.Sprintf("%d more that were not kept", r.more))
+		}
 	})
 	return rep
+}
+
+func (r *recorder) excused(i incident) bool {
+	for _, u := range r.unsettling {
+		if u.from <= i.at && i.at <= u.to && (u.fault.Cuts || !i.lost) {
+			return true
+		}
+	}
+	return false
 }

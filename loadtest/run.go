@@ -31,7 +31,9 @@ func Run(ctx context.Context, load Load) (*Report, error) {
 	}
 	r.drain(ctx)
 	r.close()
-	return r.rec.report(load, end), nil
+	rep := r.rec.report(load, end)
+	rep.Tally = load.People.Progress.Now()
+	return rep, nil
 }
 
 type run struct {
@@ -41,6 +43,9 @@ type run struct {
 	publishers  []*publisher
 	subscribers []*subscriber
 	joiners     []*subscriber
+
+	users []*user
+	stays []*stay // the first of each tab
 
 	closing   chan struct{} // closed before this side closes connections
 	closeOnce sync.Once
@@ -80,7 +85,7 @@ func (r *run) connect(ctx context.Context) error {
 			r.subscribers = append(r.subscribers, s)
 		}
 	}
-	return nil
+	return r.gather(ctx)
 }
 
 // dial connects one client and watches for the loss of its connection.
@@ -97,19 +102,19 @@ func (r *run) dial(ctx context.Context, gateway int, user string, sub int, opts 
 	r.watchers.Go(func() {
 		select {
 		case <-conn.Done():
-			r.rec.disconnected(fmt.Sprintf("%s on gateway %d", user, gateway), sub, r.load.Topics, conn.Err())
+			r.rec.disconnected(fmt.Sprintf("%s on gateway %d", user, gateway), sub, conn.Err())
 		case <-r.closing:
 		}
 	})
 	return conn, nil
 }
 
-// publish runs publishers, joiners and faults for the load's duration and
-// returns the time at which the publishers stopped.
+// publish runs publishers, joiners, people and faults for the load's duration
+// and returns the time at which the publishers stopped.
 func (r *run) publish(ctx context.Context) (end time.Duration, err error) {
 	start := r.rec.now()
 	g, gctx := errgroup.WithContext(ctx)
-	work, stop := context.WithTimeout(gctx, r.load.Duration)
+	work, stop := context.WithCancel(gctx)
 	defer stop()
 	for _, p := range r.publishers {
 		g.Go(func() error { p.run(work); return nil })
@@ -118,7 +123,11 @@ func (r *run) publish(ctx context.Context) (end time.Duration, err error) {
 		at := start + r.load.Duration*time.Duration(i+1)/time.Duration(len(r.joiners)+1)
 		g.Go(func() error { return j.join(work, at) })
 	}
-	g.Go(func() error { return r.faults(work, gctx, start) })
+	r.live(work)
+	g.Go(func() error {
+		defer stop()
+		return r.faults(gctx, start)
+	})
 	err = g.Wait()
 	if err == nil {
 		err = ctx.Err()
@@ -126,27 +135,8 @@ func (r *run) publish(ctx context.Context) (end time.Duration, err error) {
 	return r.rec.now(), err
 }
 
-// faults does one fault after the other. A fault that has begun may take longer
-// than the publishing.
-func (r *run) faults(work, ctx context.Context, start time.Duration) error {
-	for _, f := range r.load.Faults {
-		if !sleep(work, start+f.At-r.rec.now()) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("fault %q at %v lies behind the end of the load", f.Name, f.At)
-		}
-		from := r.rec.now() - f.Before
-		err := f.Do(ctx)
-		r.rec.unsettled(f.Name, from, r.rec.now()+f.Settle)
-		if err != nil {
-			return fmt.Errorf("fault %q: %w", f.Name, err)
-		}
-	}
-	return nil
-}
-
-// drain waits until everything is answered and nothing arrives any more.
+// drain waits until everything is answered, everybody is back, and nothing
+// arrives any more.
 func (r *run) drain(ctx context.Context) {
 	const quietFor = 500 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, r.load.Drain)
@@ -156,7 +146,7 @@ func (r *run) drain(ctx context.Context) {
 		if !sleep(ctx, quietFor) {
 			return
 		}
-		if unanswered, quiet := r.rec.outstanding(); unanswered == 0 && quiet >= quietFor {
+		if n, quiet := r.rec.outstanding(); n == 0 && quiet >= quietFor && r.home() {
 			return
 		}
 	}
@@ -167,6 +157,9 @@ func (r *run) close() {
 	r.closeOnce.Do(func() { close(r.closing) })
 	r.watchers.Wait()
 	var wg sync.WaitGroup
+	for _, s := range r.stays {
+		wg.Go(func() { _ = s.conn.Close() }) // those that live took over are closed
+	}
 	for _, c := range r.clients {
 		wg.Go(func() { _ = c.Close() })
 	}

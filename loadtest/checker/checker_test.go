@@ -21,6 +21,12 @@ const sec = time.Second
 //	window NAME @from @to
 //	alter S T
 //
+// and for rooms and direct messages:
+//
+//	joining S T    gone S T @t    stop P @t
+//	queue P N @t   late S T P/N @t   name P N ID
+//	calm NAME @from @to   (a window that Disturbed declares)
+//
 // Times are seconds.
 func script(t *testing.T, cfg checker.Config, text string) *checker.Checker {
 	t.Helper()
@@ -55,13 +61,29 @@ func script(t *testing.T, cfg checker.Config, text string) *checker.Checker {
 			c.Acked(num(1), num(2), at(3))
 		case "refuse":
 			c.Refused(num(1), num(2), at(3))
-		case "see":
+		case "joining":
+			c.Joining(num(1), num(2))
+		case "gone":
+			c.Gone(num(1), num(2), at(3))
+		case "stop":
+			c.Stopped(num(1), at(2))
+		case "queue":
+			c.Queued(num(1), num(2), at(3))
+		case "name":
+			c.Named(num(1), num(2), f[3])
+		case "calm":
+			c.Disturbed(f[1], at(2), at(3))
+		case "see", "late":
+			tell := c.Delivered
+			if f[0] == "late" {
+				tell = c.DeliveredLate
+			}
 			for _, m := range f[3 : len(f)-1] {
 				var p, n int
 				if _, err := fmt.Sscanf(m, "%d/%d", &p, &n); err != nil {
 					t.Fatalf("%q: %v", line, err)
 				}
-				c.Delivered(num(1), num(2), p, n, at(len(f)-1))
+				tell(num(1), num(2), p, n, at(len(f)-1))
 			}
 		case "window":
 			c.Unsettled(f[1], at(2), at(3))
@@ -90,12 +112,30 @@ const start = `
 	ack 1 1 @2
 `
 
+type counts = map[checker.Kind]int
+
+type promise struct {
+	name, script string
+	want         counts
+}
+
+func hold(t *testing.T, cfg checker.Config, tests []promise) {
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := script(t, cfg, tt.script)
+			v := c.Check(10 * sec)
+			if len(v.Counts) != len(tt.want) || len(tt.want) > 0 && !reflect.DeepEqual(v.Counts, tt.want) {
+				t.Errorf("counts %v, want %v\n%v", v.Counts, tt.want, v.Violations)
+			}
+			if v.OK() != (len(tt.want) == 0) {
+				t.Errorf("OK is %v", v.OK())
+			}
+		})
+	}
+}
+
 func TestPromises(t *testing.T) {
-	type counts = map[checker.Kind]int
-	tests := []struct {
-		name, script string
-		want         counts
-	}{
+	hold(t, checker.Config{Topics: 2, Publishers: 2, Subscribers: 3}, []promise{
 		{"all the same", start + `
 			see 0 0 0/0 1/0 0/1 1/1 @2
 			see 1 0 0/0 1/0 0/1 1/1 @2
@@ -212,19 +252,7 @@ func TestPromises(t *testing.T) {
 			join 0 0 @0.5
 			send 0 0 @1
 			ack 0 0 @3`, counts{checker.Lost: 1}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := script(t, checker.Config{Topics: 2, Publishers: 2, Subscribers: 3}, tt.script)
-			v := c.Check(10 * sec)
-			if len(v.Counts) != len(tt.want) || len(tt.want) > 0 && !reflect.DeepEqual(v.Counts, tt.want) {
-				t.Errorf("counts %v, want %v\n%v", v.Counts, tt.want, v.Violations)
-			}
-			if v.OK() != (len(tt.want) == 0) {
-				t.Errorf("OK is %v", v.OK())
-			}
-		})
-	}
+	})
 }
 
 func TestCircleOfThreeIsNamed(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 // pause finds the longest silences of a topic and widens the windows they
 // overlap. A publisher's silence runs from its first message to the topic over
-// its Acks to end; a subscriber's from its joining, or the topic's first
+// its Acks to its stop or end; a subscriber's from its joining, or the topic's first
 // message if that is later, over its deliveries to its leaving or end.
 func (c *Checker) pause(topic int, end time.Duration, windows []Window) Pause {
 	p := Pause{Topic: topic}
@@ -18,19 +18,19 @@ func (c *Checker) pause(topic int, end time.Duration, windows []Window) Pause {
 			continue
 		}
 		first = min(first, sent)
-		gaps(sent, times, end, func(from, to time.Duration) {
+		gaps(sent, times, min(end, c.stopped[pub]), func(from, to time.Duration) {
 			p.Acks.widen(from, to)
 			overlapping(windows, from, to, func(w *Window) { w.Acks.widen(from, to) })
 		})
 	}
-	for sub := range c.cfg.Subscribers {
+	for sub := range c.lanes {
 		l := c.lane(sub, topic)
-		if !l.subscribed {
+		if l.joined == never {
 			continue
 		}
 		times := make([]time.Duration, len(l.seen))
 		for i, e := range l.seen {
-			times[i] = time.Duration(e.at) * tick
+			times[i] = e.when()
 		}
 		gaps(max(first, l.joined), times, min(end, l.left), func(from, to time.Duration) {
 			p.Deliveries.widen(from, to)
@@ -52,7 +52,7 @@ func (c *Checker) ackTimes(pub, topic int) (times []time.Duration, first time.Du
 		if first < 0 {
 			first = m.sent
 		}
-		if m.state == acked {
+		if m.state == acked || m.state == queued {
 			times = append(times, m.answered)
 		}
 	}

@@ -9,12 +9,15 @@ type Verdict struct {
 
 	Messages   int
 	Acked      int
+	Queued     int // of Acked, those acked as queued
 	Refused    int
 	Unanswered int
 	Deliveries int
+	Repeated   int // of Deliveries, those of queued messages that had come before
+	Kept       int // of Queued, those of users none of whose connections stayed to see them
 
-	RefusedSettled int // of Refused, those outside every window
-	Pauses         []Pause
+	RefusedSettled int     // of Refused, those outside every window
+	Pauses         []Pause // by topic, mailboxes behind the others
 	Windows        []Window
 }
 
@@ -44,7 +47,7 @@ func (g *Gap) widen(from, to time.Duration) {
 type Window struct {
 	Name       string
 	From, To   time.Duration
-	Acks       Gap // the longest that overlaps the window, of any topic
+	Acks       Gap // the longest that overlaps the window, of any topic but mailboxes
 	Deliveries Gap
 	Refused    int // answered by an Error within the window
 	Unanswered int // sent within the window
@@ -60,9 +63,13 @@ func (c *Checker) Check(end time.Duration) *Verdict {
 		v.Windows[i] = Window{Name: w.name, From: w.from, To: w.to}
 	}
 	byTopic := c.index()
-	for t := range c.cfg.Topics {
+	for t := range c.topics() {
 		c.checkTopic(t, byTopic[t], v, &found)
-		v.Pauses = append(v.Pauses, c.pause(t, end, v.Windows))
+		widen := v.Windows
+		if c.mailbox(t) {
+			widen = nil // an absent user sees nothing for as long as it pleases
+		}
+		v.Pauses = append(v.Pauses, c.pause(t, end, widen))
 	}
 	c.countAnswers(v, &found)
 	if c.dropped > 0 {
@@ -77,7 +84,7 @@ type ref struct{ pub, n uint32 }
 
 // index numbers the messages of each topic and returns them by that number.
 func (c *Checker) index() [][]ref {
-	byTopic := make([][]ref, c.cfg.Topics)
+	byTopic := make([][]ref, c.topics())
 	for p := range c.messages {
 		for n := range c.messages[p] {
 			m := &c.messages[p][n]
@@ -96,6 +103,9 @@ func (c *Checker) countAnswers(v *Verdict, found *violations) {
 			switch m.state {
 			case acked:
 				v.Acked++
+			case queued:
+				v.Acked++
+				v.Queued++
 			case refused:
 				v.Refused++
 				if w := c.windowAt(m.answered); w >= 0 {
@@ -113,7 +123,9 @@ func (c *Checker) countAnswers(v *Verdict, found *violations) {
 			}
 		}
 	}
-	for i := range c.lanes {
-		v.Deliveries += len(c.lanes[i].seen)
+	for _, lanes := range c.lanes {
+		for i := range lanes {
+			v.Deliveries += len(lanes[i].seen)
+		}
 	}
 }

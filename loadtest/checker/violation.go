@@ -16,6 +16,9 @@ const (
 	PublisherOrder Kind = "publisher order" // arrived before an earlier one of its publisher
 	Order          Kind = "order"           // no single order explains what was seen
 	Lost           Kind = "lost"            // acked, or seen by others, and did not arrive
+	Late           Kind = "late"            // arrived after the answer to the subscriber's leaving
+	Renamed        Kind = "renamed"         // one message under two message_ids
+	Unmarked       Kind = "unmarked"        // acked as queued, and did not say so when it arrived
 	Unanswered     Kind = "unanswered"      // sent at a settled moment, never answered
 	Stray          Kind = "stray answer"    // a second answer, or one to nothing
 	Overflow       Kind = "overflow"        // the checker was too small for the run

@@ -20,7 +20,7 @@ import (
 
 // Client is one connection. Its methods may be called from any goroutine;
 // those that wait for a reply (Subscribe, Broadcast, Ping, Close and the like)
-// must not be called from Options.Deliver, Options.Other or a Publish callback,
+// must not be called from a callback of Options or of Publish and its like,
 // because these run on the goroutine that reads the reply.
 type Client struct {
 	// static

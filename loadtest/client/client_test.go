@@ -45,7 +45,7 @@ func TestBroadcastComesBackAndIsAcked(t *testing.T) {
 	url := serve(t, &hub.Hub{})
 	got := make(chan client.Delivery, 4)
 	c := dial(t, url, client.Options{Deliver: func(d client.Delivery) { got <- d }})
-	if w := c.Welcome(); w.ConnectionID != "c0" || w.UserID != "u" {
+	if w := c.Welcome(); w.ConnectionID != "c0" || w.UserID != "token" {
 		t.Errorf("welcome %+v", w)
 	}
 	s, err := c.Subscribe(t.Context(), "a.b", "c")
@@ -234,5 +234,21 @@ func TestToken(t *testing.T) {
 	tok, err := client.Token(strings.Repeat("s", 32), "alice", time.Minute, map[string]any{"iss": "x"})
 	if err != nil || strings.Count(tok, ".") != 2 {
 		t.Errorf("%q, %v", tok, err)
+	}
+}
+
+func TestAMuteClientAnswersNoPings(t *testing.T) {
+	h := &hub.Hub{}
+	url := serve(t, h)
+	for i, mute := range []bool{false, true} {
+		c := dial(t, url, client.Options{Mute: mute})
+		pongs := h.Pongs(i)
+		h.Write(i, ws.NewPingFrame([]byte("x")))
+		if err := c.Ping(t.Context()); err != nil { // its answer comes behind the pong
+			t.Fatal(err)
+		}
+		if got := h.Pongs(i) - pongs; got != map[bool]int{false: 1, true: 0}[mute] {
+			t.Errorf("mute %v: %d pongs", mute, got)
+		}
 	}
 }

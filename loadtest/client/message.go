@@ -27,12 +27,14 @@ type Delivery struct {
 
 // Ack says that the server took a message.
 type Ack struct {
-	MessageID string
-	Topic     string
-	Status    string // accepted or stored
-	Offset    int64  // 0 for topics without history
-	Epoch     string
-	Duplicate bool
+	MessageID  string
+	Topic      string // of a Broadcast
+	Room       string // of a RoomMessage
+	Status     string // accepted or stored; of a DirectMessage delivered or queued
+	Recipients int    // of a DirectMessage or RoomMessage
+	Offset     int64  // 0 for topics without history
+	Epoch      string
+	Duplicate  bool
 }
 
 // Welcome is the first frame of a connection.
@@ -94,12 +96,14 @@ func parseDelivery(data string) Delivery {
 func parseAck(data string) Ack {
 	d := gjson.Parse(data)
 	return Ack{
-		MessageID: d.Get("message_id").Str,
-		Topic:     d.Get("topic").Str,
-		Status:    d.Get("status").Str,
-		Offset:    d.Get("offset").Int(),
-		Epoch:     d.Get("epoch").Str,
-		Duplicate: d.Get("duplicate").Bool(),
+		MessageID:  d.Get("message_id").Str,
+		Topic:      d.Get("topic").Str,
+		Room:       d.Get("room").Str,
+		Status:     d.Get("status").Str,
+		Recipients: int(d.Get("recipients").Int()),
+		Offset:     d.Get("offset").Int(),
+		Epoch:      d.Get("epoch").Str,
+		Duplicate:  d.Get("duplicate").Bool(),
 	}
 }
 

@@ -4,12 +4,20 @@ import "time"
 
 // Options of a connection; the zero value is usable.
 type Options struct {
-	// Deliver is called for each Broadcast in the order of arrival, on the read
-	// goroutine: while it runs, nothing is read.
-	Deliver func(Delivery)
-	// Other is called likewise for each message that is neither a Broadcast nor
-	// the reply to a request of this client.
+	// These are called for each message of their kind in the order of arrival, on
+	// the read goroutine: while one runs, nothing is read. A Broadcast that nobody
+	// takes is dropped, the others go to Other.
+	Deliver   func(Delivery)
+	Direct    func(DirectMessage)
+	Room      func(RoomMessage)
+	RoomEvent func(RoomEvent)
+	Presence  func(Presence) // changes; the answers to GetPresence are not among them
+	// Other is called likewise for each message that none of these takes and that
+	// is not the reply to a request of this client.
 	Other func(Message)
+
+	// Mute leaves the server's pings unanswered.
+	Mute bool
 
 	// TokenBy says how the token travels; TokenInHeader by default.
 	TokenBy TokenPlace

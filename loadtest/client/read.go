@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/gobwas/ws"
+	"github.com/tidwall/gjson"
 )
 
 var errProtocol = errors.New("the server broke RFC 6455")
@@ -60,8 +61,17 @@ func (c *Client) dispatch(text string) error {
 		reply(m, nil)
 		return nil
 	}
-	if c.opts.Other != nil {
-		c.opts.Other(m)
+	switch o := &c.opts; {
+	case m.Type == "DirectMessage" && o.Direct != nil:
+		o.Direct(parseDirect(m.Data))
+	case m.Type == "RoomMessage" && o.Room != nil:
+		o.Room(parseRoomMessage(m.Data))
+	case m.Type == "RoomEvent" && o.RoomEvent != nil:
+		o.RoomEvent(parseRoomEvent(m.Data))
+	case m.Type == "Presence" && o.Presence != nil:
+		o.Presence(parsePresence(gjson.Parse(m.Data)))
+	case o.Other != nil:
+		o.Other(m)
 	}
 	return nil
 }
@@ -117,6 +127,9 @@ func (c *Client) readControl(h ws.Header) error {
 	}
 	switch h.OpCode {
 	case ws.OpPing:
+		if c.opts.Mute {
+			return nil
+		}
 		return c.write(ws.OpPong, payload)
 	case ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(payload)

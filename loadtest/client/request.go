@@ -42,6 +42,20 @@ func (c *Client) Request(ctx context.Context, typ, data string) (Message, error)
 	}
 }
 
+// status sends a request that a Status answers and returns its details. want is
+// what the Status must say; "" takes any.
+func (c *Client) status(ctx context.Context, typ, want, data string) (gjson.Result, error) {
+	m, err := c.Request(ctx, typ, data)
+	if err != nil {
+		return gjson.Result{}, err
+	}
+	d := gjson.Parse(m.Data)
+	if got := d.Get("status").Str; m.Type != "Status" || want != "" && got != want {
+		return gjson.Result{}, fmt.Errorf("%s: answered by %s %q", typ, m.Type, got)
+	}
+	return d.Get("details"), nil
+}
+
 // request registers reply and sends. When it returns an error, reply was not
 // and will not be called; otherwise it is called once, on the read goroutine.
 func (c *Client) request(typ, data string, reply func(Message, error)) (id string, err error) {

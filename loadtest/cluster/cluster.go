@@ -19,10 +19,11 @@ import (
 type Cluster struct {
 	spec   Spec
 	binary string
-	dir    string // data of NATS servers and nodes, and the logs unless Spec.LogDir
+	dir    string // data of NATS servers, Redis and nodes, and the logs unless Spec.LogDir
 
 	mu sync.Mutex // guards the lists while Add runs; read them when it does not
 
+	Redis     *Process // nil without Spec.Redis
 	NATS      []*Process
 	Gateways  []*Process
 	Routers   []*Process
@@ -57,6 +58,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if err := c.startNATS(ctx, c.spec.NATS); err != nil {
 		return err
 	}
+	if c.spec.Redis {
+		if err := c.startRedis(ctx); err != nil {
+			return err
+		}
+	}
 	ports, err := freePorts(nodes)
 	if err != nil {
 		return err
@@ -73,7 +79,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	return startAll(ctx, all)
 }
 
-// Add starts one more process of role, which is not NATS.
+// Add starts one more process of role, which is a command of the binary.
 func (c *Cluster) Add(ctx context.Context, role Role) (*Process, error) {
 	ports, err := freePorts(1)
 	if err != nil {
@@ -100,6 +106,9 @@ func (c *Cluster) node(role Role, port int) *Process {
 	if role != All {
 		env = append(env, "NATS_URL="+c.NATSURL())
 	}
+	if c.Redis != nil {
+		env = append(env, "REDIS_URL="+c.RedisURL())
+	}
 	p := &Process{
 		Name: name, Role: role, Port: port, LogFile: c.logFile(name),
 		path: c.binary, args: []string{string(role)}, env: append(env, c.spec.Env...),
@@ -113,11 +122,14 @@ func (c *Cluster) node(role Role, port int) *Process {
 	return p
 }
 
-// Processes lists all processes, NATS first.
+// Processes lists all processes, Redis and NATS first.
 func (c *Cluster) Processes() []*Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []*Process
+	if c.Redis != nil {
+		all = append(all, c.Redis)
+	}
 	for _, l := range [][]*Process{c.NATS, c.Routers, c.Presences, c.Gateways, c.Alls} {
 		all = append(all, l...)
 	}

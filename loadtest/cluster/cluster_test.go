@@ -37,6 +37,7 @@ func standIn() {
 		println("no presence today")
 		os.Exit(3)
 	}
+	println("redis " + os.Getenv("REDIS_URL"))
 	h := &hub.Hub{}
 	go func() { _ = http.ListenAndServe(os.Getenv("HOST")+":"+os.Getenv("PORT"), h.Handler()) }()
 	term := make(chan os.Signal, 1)
@@ -161,6 +162,9 @@ func TestNATSCluster(t *testing.T) {
 	c := cluster.StartTest(t, cluster.Spec{NATS: 3})
 	if strings.Count(c.NATSURL(), "nats://127.0.0.1:") != 3 {
 		t.Errorf("NATS_URL %q", c.NATSURL())
+	}
+	if p, err := c.StreamLeader(t.Context(), "none"); err == nil {
+		t.Errorf("%s leads a stream that nobody made", p.Name)
 	}
 	one := c.NATS[1]
 	if err := one.Kill(); err != nil {

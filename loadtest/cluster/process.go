@@ -18,7 +18,7 @@ type Process struct {
 	// static
 	Name    string // also NODE_NAME
 	Role    Role
-	Port    int    // of HTTP and /ws; of clients for NATS
+	Port    int    // of HTTP and /ws; of clients for NATS and Redis
 	LogFile string // output of all its lives
 	monitor int    // NATS only: port of its HTTP monitoring
 	path    string

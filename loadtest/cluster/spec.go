@@ -1,5 +1,5 @@
 // Package cluster runs the real binary as real processes on loopback: NATS
-// servers, gateways, routers, presence nodes, or whole nodes in one process. A
+// servers, a Redis, gateways, routers, presence nodes, or whole nodes in one process. A
 // test may kill, stop, pause and restart each of them. No process outlives the
 // cluster, nor, on Linux, the process that started it.
 package cluster
@@ -14,6 +14,10 @@ type Spec struct {
 	Presences int
 	All       int // `realtime all` processes, each by itself with an embedded NATS server
 
+	// Redis says to start a redis-server, which every realtime process gets to know.
+	// Without it REDIS_URL is not set.
+	Redis bool
+
 	// Env holds NAME=value settings of every realtime process. They come after
 	// the cluster's own and win.
 	Env []string
@@ -27,12 +31,13 @@ type Spec struct {
 	ReadyTimeout time.Duration
 }
 
-// Role is a command of the binary, or NATS.
+// Role is a command of the binary, or NATS or Redis.
 type Role string
 
 // The roles.
 const (
 	NATS     Role = "nats"
+	Redis    Role = "redis"
 	All      Role = "all"
 	Gateway  Role = "gateway"
 	Router   Role = "router"

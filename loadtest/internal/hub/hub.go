@@ -1,6 +1,6 @@
 // Package hub is a stand-in for the server in the tests of the load tools: one
-// process, one lock, the topic part of the protocol, and a hook that breaks its
-// promises on purpose. It shows that the client speaks the protocol and that
+// process, one lock, topics, rooms, direct messages and presence as far as the
+// tools use them, and a hook that breaks promises on purpose. It shows that the client speaks the protocol and that
 // the checker notices what it must; it is no model of the real server.
 package hub
 
@@ -35,23 +35,41 @@ type Hub struct {
 	// Mangle decides about the n-th delivery (from 0) to the c-th connection
 	// (from 0); nil passes everything.
 	Mangle func(c, n int) Fate
-	// Answer may replace the reply to the n-th Broadcast (from 0) by its own
-	// text, "" for none at all; nil leaves it.
+	// Answer may replace the reply to the n-th Broadcast, RoomMessage or
+	// DirectMessage (from 0) by its own text, "" for none at all; nil leaves it.
 	Answer func(n int, id, reply string) string
+	// NoQueue says that direct messages cannot be queued now; nil means never.
+	NoQueue func() bool
+	// Again says that the direct messages that wait for a user are sent again at its
+	// next connection, as if it were not known that they arrived.
+	Again bool
+
+	// More broken promises: the first queued message of each user is forgotten; they
+	// are sent under another message_id, or without the mark; who has left a room
+	// still gets its messages; what was queued counts as arrived when it is sent.
+	Forgets, Renames, Unmarked, Clings, Hasty bool
 
 	mu         sync.Mutex // guards everything, the order of writes included
 	conns      []*conn
+	rooms      map[string]*room
+	queues     map[string][]direct // by user
 	broadcasts int
+	published  int // broadcasts and the others that Answer sees
 	wg         sync.WaitGroup
 }
 
 type conn struct {
 	net.Conn
-	index  int
-	topics map[string]bool
-	sent   int
-	held   []byte
-	gone   bool
+	index    int
+	user     string // its token
+	status   string // as set; "" is online
+	topics   map[string]bool
+	watching map[string]bool
+	sent     int
+	pongs    int
+	held     []byte
+	flushed  int // queued direct messages it was sent, until it says something
+	gone     bool
 }
 
 // Handler serves /ws, /readyz and an empty /metrics.
@@ -93,6 +111,13 @@ func (h *Hub) Write(c int, frames ...ws.Frame) {
 	}
 }
 
+// Pongs is how many pongs the c-th connection has sent.
+func (h *Hub) Pongs(c int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.conns[c].pongs
+}
+
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("token")
 	if a, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
@@ -115,23 +140,43 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.mu.Lock()
-	c := &conn{Conn: raw, index: len(h.conns), topics: map[string]bool{}}
+	c := &conn{Conn: raw, index: len(h.conns), user: token, topics: map[string]bool{}, watching: map[string]bool{}}
 	h.conns = append(h.conns, c)
 	h.wg.Add(1)
-	c.say(`{"type":"Status","data":{"status":"connected","details":{"connection_id":"c%d","session_id":"s","user_id":"u"}}}`, c.index)
+	c.say(`{"type":"Status","data":{"status":"connected","details":{"connection_id":"c%d","session_id":"s","user_id":%q}}}`, c.index, token)
+	h.flush(c)
+	h.changed(token)
 	h.mu.Unlock()
 	defer h.wg.Done()
 	h.read(c)
 	h.mu.Lock()
 	c.gone = true
+	h.changed(token)
 	h.mu.Unlock()
 	_ = raw.Close()
 }
 
 func (h *Hub) read(c *conn) {
+	control := wsutil.ControlFrameHandler(c, ws.StateServerSide)
 	for {
-		text, op, err := wsutil.ReadClientData(c)
-		if err != nil || op != ws.OpText {
+		rd := wsutil.Reader{Source: c, State: ws.StateServerSide, OnIntermediate: control}
+		head, err := rd.NextFrame()
+		if err != nil {
+			return
+		}
+		if head.OpCode.IsControl() {
+			if head.OpCode == ws.OpPong {
+				h.mu.Lock()
+				c.pongs++
+				h.mu.Unlock()
+			}
+			if control(head, &rd) != nil {
+				return
+			}
+			continue
+		}
+		text, err := io.ReadAll(&rd)
+		if err != nil || head.OpCode != ws.OpText {
 			return
 		}
 		m := gjson.ParseBytes(text)
@@ -142,6 +187,9 @@ func (h *Hub) read(c *conn) {
 }
 
 func (h *Hub) handle(c *conn, typ, id string, data gjson.Result) {
+	if c.flushed > 0 {
+		h.arrived(c)
+	}
 	switch typ {
 	case "Ping":
 		c.say(`{"type":"Pong","id":%q,"data":{"server_time":1}}`, id)
@@ -158,34 +206,58 @@ func (h *Hub) handle(c *conn, typ, id string, data gjson.Result) {
 			id, status, data.Get("topics").Raw, c.active())
 	case "Broadcast":
 		h.broadcast(c, id, data)
+	case "DirectMessage":
+		h.direct(c, id, data)
+	case "SetPresence", "GetPresence", "WatchPresence", "UnwatchPresence":
+		h.presence(c, typ, id, data)
 	default:
+		if h.inRoom(c, typ, id, data) {
+			return
+		}
 		c.say(`{"type":"Error","id":%q,"data":{"code":400,"message":"unknown type"}}`, id)
 	}
 }
 
 func (h *Hub) broadcast(from *conn, id string, data gjson.Result) {
 	topic, payload := data.Get("topic").Str, data.Get("payload").Raw
-	n := h.broadcasts
 	h.broadcasts++
 	for _, c := range h.conns {
 		if !c.gone && c.wants(topic) {
-			h.deliver(c, topic, payload, id)
+			h.deliver(c, "Broadcast", payload, object{"topic": topic, "from_user": from.user}, object{"message_id": id, "sent_at": 1})
 		}
 	}
-	reply, _ := json.Marshal(map[string]any{"type": "Ack", "id": id,
-		"data": map[string]any{"message_id": id, "topic": topic, "status": "accepted"}})
-	out := string(reply)
+	h.ack(from, id, object{"message_id": id, "topic": topic, "status": "accepted"})
+}
+
+type object = map[string]any
+
+// ack answers a message that was published.
+func (h *Hub) ack(to *conn, id string, data object) {
+	reply, _ := json.Marshal(object{"type": "Ack", "id": id, "data": data})
+	h.answer(to, id, string(reply))
+}
+
+// refuse answers a message that was published.
+func (h *Hub) refuse(to *conn, id string, code int, message string) {
+	reply, _ := json.Marshal(object{"type": "Error", "id": id, "data": object{"code": code, "message": message}})
+	h.answer(to, id, string(reply))
+}
+
+func (h *Hub) answer(to *conn, id, reply string) {
+	n := h.published
+	h.published++
 	if h.Answer != nil {
-		out = h.Answer(n, id, out)
+		reply = h.Answer(n, id, reply)
 	}
-	if id != "" && out != "" {
-		for line := range strings.SplitSeq(out, "\n") {
-			_ = wsutil.WriteServerText(from, []byte(line))
+	if id != "" && reply != "" {
+		for line := range strings.SplitSeq(reply, "\n") {
+			_ = wsutil.WriteServerText(to, []byte(line))
 		}
 	}
 }
 
-func (h *Hub) deliver(c *conn, topic, payload, id string) {
+// deliver sends a message with a payload to c, as Mangle lets it.
+func (h *Hub) deliver(c *conn, typ, payload string, data, metadata object) {
 	fate := Pass
 	if h.Mangle != nil {
 		fate = h.Mangle(c.index, c.sent)
@@ -194,9 +266,8 @@ func (h *Hub) deliver(c *conn, topic, payload, id string) {
 	if fate == Alter {
 		payload = `{"altered":true}`
 	}
-	frame, _ := json.Marshal(map[string]any{"type": "Broadcast", "data": map[string]any{
-		"topic": topic, "payload": json.RawMessage(payload), "from_user": "u",
-		"metadata": map[string]any{"message_id": id, "sent_at": 1}}})
+	data["payload"], data["metadata"] = json.RawMessage(payload), metadata
+	frame, _ := json.Marshal(object{"type": typ, "data": data})
 	switch {
 	case fate == Drop:
 		return
@@ -215,6 +286,15 @@ func (h *Hub) deliver(c *conn, topic, payload, id string) {
 
 func (c *conn) say(format string, args ...any) {
 	_ = wsutil.WriteServerText(c, fmt.Appendf(nil, format, args...))
+}
+
+func (c *conn) tell(v object) {
+	b, _ := json.Marshal(v)
+	_ = wsutil.WriteServerText(c, b)
+}
+
+func (c *conn) fail(id string, code int, message string) {
+	c.tell(object{"type": "Error", "id": id, "data": object{"code": code, "message": message}})
 }
 
 func (c *conn) active() int {
