@@ -12,10 +12,6 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
 )
 
-// electionAllowed is how long a durable room may stand still when the NATS server
-// dies that writes down its members: the others elect another one after 4 to 9 s.
-const electionAllowed = 10 * time.Second
-
 // ordeal is a cluster whose processes are killed while people talk.
 type ordeal struct {
 	*cluster.Cluster
@@ -59,17 +55,14 @@ func TestRoomsAndDirectMessagesOutliveTheirProcesses(t *testing.T) {
 		t.Error(p)
 	}
 	for i, p := range r.Verdict.Pauses[:rooms+residents] {
-		what, allowed := "direct messages to a resident", pauseAllowed
+		what := "direct messages to a resident"
 		if i < rooms {
 			what = "messages to a room"
 		}
-		if i < rooms && load.People.Durable(i) {
-			allowed = electionAllowed
-		}
-		if d := p.Acks.Length(); d > allowed {
+		if d := p.Acks.Length(); d > pauseAllowed {
 			t.Errorf("%s (topic %d) went %v without an Ack, from %v", what, i, d, p.Acks.From)
 		}
-		if d := p.Deliveries.Length(); i < rooms && d > allowed {
+		if d := p.Deliveries.Length(); i < rooms && d > pauseAllowed {
 			t.Errorf("a member of a room (topic %d) heard nothing for %v, from %v", i, d, p.Deliveries.From)
 		}
 	}

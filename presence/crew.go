@@ -17,7 +17,7 @@ import (
 
 const (
 	// crewSize is how many calls to one dependency a node makes at a time, and crewQueue how many
-	// may wait for that; past it they fail at once.
+	// may wait for that; past it they fail.
 	crewSize  = 64
 	crewQueue = 1 << 16
 	// tripRow is after how many calls in a row that found JetStream away none is made for openTime; the
@@ -35,17 +35,17 @@ type crew struct {
 	metrics *metrics
 	ctx     context.Context // static: done when the node ends
 	end     context.CancelFunc
-	start   func(call func())                   // static: wg.Go, but in tests
-	slots   chan struct{}                       // holds one for each call under way
+	start   func(hand func())                   // static: wg.Go, but in tests
 	circuit *gobreaker.CircuitBreaker[struct{}] // nil where the dependency has its own
 	wg      sync.WaitGroup
 
-	mu      sync.Mutex
-	waiting int
+	mu    sync.Mutex
+	hands int      // goroutines that make calls, crewSize at most; guarded by mu
+	queue []func() // calls that wait for one of them; guarded by mu
 }
 
 func newCrew(m *metrics) *crew {
-	c := &crew{metrics: m, slots: make(chan struct{}, crewSize)}
+	c := &crew{metrics: m}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	c.start = c.wg.Go
 	return c
@@ -72,17 +72,45 @@ func (c *crew) guard(f metric.Factory, log *zap.Logger) {
 
 // work has do called on a goroutine, and then done, with its error, on the lane's, unless that has ended.
 func (c *crew) work(l *owner.Lane, do func(context.Context) error, done func(error)) {
-	if !c.enter() {
+	call := func() {
+		err := c.call(do)
+		l.Do(func() { done(err) })
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.hands < crewSize:
+		c.hands++
+		c.start(func() { c.toil(call) })
+		return
+	case len(c.queue) >= crewQueue:
 		c.metrics.overload.Inc()
 		do = func(context.Context) error { return errBusy }
 	}
-	c.start(func() {
-		c.slots <- struct{}{}
-		err := c.call(do)
-		<-c.slots
-		c.leave()
-		l.Do(func() { done(err) })
-	})
+	c.queue = append(c.queue, call)
+}
+
+// toil makes a call, and then those that wait. A goroutine for each that waits would cost some kB.
+func (c *crew) toil(call func()) {
+	for call != nil {
+		call()
+		call = c.next()
+	}
+}
+
+// next takes a call from the queue; nil when none waits, and the caller is to end.
+func (c *crew) next() func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		c.hands--
+		c.queue = nil
+		return nil
+	}
+	call := c.queue[0]
+	c.queue[0] = nil
+	c.queue = c.queue[1:]
+	return call
 }
 
 func (c *crew) call(do func(context.Context) error) error {
@@ -94,19 +122,6 @@ func (c *crew) call(do func(context.Context) error) error {
 		return durable.ErrUnavailable
 	}
 	return err
-}
-
-func (c *crew) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting++
-	return c.waiting <= crewQueue
-}
-
-func (c *crew) leave() {
-	c.mu.Lock()
-	c.waiting--
-	c.mu.Unlock()
 }
 
 // health is nil while calls are made.

@@ -20,8 +20,9 @@ const (
 	// pageMost and pageBytes are how many queued messages a connection is sent at a time.
 	pageMost  = 64
 	pageBytes = 64 << 10
-	// confirmTime is how long they may remain unconfirmed before live messages go on.
-	confirmTime = 10 * time.Second
+	// confirmTime is how long they may remain unconfirmed before live messages go on: their senders wait
+	// for an answer, REQUEST_TIMEOUT at most.
+	confirmTime = 2 * time.Second
 	// readEvery paces the reading of queues that were left by a former owner.
 	readEvery = time.Millisecond
 )
@@ -52,6 +53,7 @@ type page struct {
 	batch     uint64
 	positions []string
 	at        time.Time
+	late      bool // for confirmTime it was not confirmed, which it still may be
 }
 
 // direct deals with a direct message: to the user's connections, or, when there is none, into
@@ -95,15 +97,18 @@ func clonePublish(p *wire.Publish) wire.Publish {
 
 // goOn does the next thing for a user's box, until a call is under way or nothing is left.
 func (r *registry) goOn(u *user) {
-	for b := u.box; b != nil && !b.busy && b.sent == nil; b = u.box {
+	for b := u.box; b != nil && !b.busy && (b.sent == nil || b.sent.late); b = u.box {
 		if u.connections > 0 && !u.begun() {
 			return // until greet
 		}
 		due := !r.lane.Now().Before(b.retryAt)
 		switch {
-		case len(b.remove) > 0 && due:
+		case b.sent != nil && len(b.held) == 0: // live messages go on, but not the queue
+			r.boxes[u] = struct{}{}
+			return
+		case b.sent == nil && len(b.remove) > 0 && due:
 			r.removeQueued(u)
-		case b.to != nil && len(b.remove) == 0 && due:
+		case b.sent == nil && b.to != nil && len(b.remove) == 0 && due:
 			r.readQueue(u)
 		case len(b.held) > 0:
 			first := b.held[0]
@@ -203,8 +208,8 @@ func (r *registry) opened(u *user, g greet) {
 	if u.box == nil {
 		u.box = &box{}
 	}
-	if u.box.to == nil || u.box.sent == nil && !u.box.busy {
-		u.box.to, u.box.retryAt = &g, time.Time{}
+	if b := u.box; b.to == nil || b.sent == nil && !b.busy || b.sent != nil && b.sent.late {
+		b.sent, b.to, b.retryAt = nil, &g, time.Time{}
 	}
 	r.goOn(u)
 }
@@ -340,8 +345,8 @@ func (r *registry) tickQueues(now time.Time) {
 			if u.connections > 0 {
 				b.to = &greet{place: u.spots[0].place}
 			}
-		case b.sent != nil && now.Sub(b.sent.at) > confirmTime:
-			b.sent, b.to = nil, nil // until it connects again
+		case b.sent != nil && !b.sent.late && now.Sub(b.sent.at) > confirmTime:
+			b.sent.late = true
 		case b.sent != nil || b.busy || now.Before(b.retryAt):
 			continue
 		}

@@ -18,6 +18,7 @@ type place struct {
 type spot struct {
 	place
 	count uint32
+	since uint32 // Unix seconds; 0: longer than this owner knows
 }
 
 // directory is where the connections of users are, and a digest of what each place told. It is pure: no clock, no I/O.

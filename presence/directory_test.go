@@ -151,7 +151,7 @@ func TestDirectorySet(t *testing.T) {
 	places := testPlaces(2, 2)
 	a, b, c := places[0], places[1], places[2]
 	type step struct {
-		at    place
+		place
 		count uint32
 	}
 	for _, tt := range []struct {
@@ -160,14 +160,14 @@ func TestDirectorySet(t *testing.T) {
 		want  []spot
 	}{
 		{"nobody", nil, nil},
-		{"none is no spot", []step{{a, 0}}, nil},
-		{"one", []step{{a, 1}}, []spot{{a, 1}}},
-		{"counts are absolute", []step{{a, 2}, {a, 5}, {a, 5}}, []spot{{a, 5}}},
-		{"two loops of a gateway", []step{{a, 1}, {b, 2}}, []spot{{a, 1}, {b, 2}}},
-		{"two gateways", []step{{a, 1}, {c, 2}}, []spot{{a, 1}, {c, 2}}},
-		{"gone", []step{{a, 1}, {c, 2}, {a, 0}}, []spot{{c, 2}}},
-		{"gone and back", []step{{a, 1}, {a, 0}, {a, 3}}, []spot{{a, 3}}},
-		{"a large count", []step{{a, 1<<32 - 1}}, []spot{{a, 1<<32 - 1}}},
+		{"none is no spot", []step{{place: a, count: 0}}, nil},
+		{"one", []step{{place: a, count: 1}}, []spot{{place: a, count: 1}}},
+		{"counts are absolute", []step{{place: a, count: 2}, {place: a, count: 5}, {place: a, count: 5}}, []spot{{place: a, count: 5}}},
+		{"two loops of a gateway", []step{{place: a, count: 1}, {place: b, count: 2}}, []spot{{place: a, count: 1}, {place: b, count: 2}}},
+		{"two gateways", []step{{place: a, count: 1}, {place: c, count: 2}}, []spot{{place: a, count: 1}, {place: c, count: 2}}},
+		{"gone", []step{{place: a, count: 1}, {place: c, count: 2}, {place: a, count: 0}}, []spot{{place: c, count: 2}}},
+		{"gone and back", []step{{place: a, count: 1}, {place: a, count: 0}, {place: a, count: 3}}, []spot{{place: a, count: 3}}},
+		{"a large count", []step{{place: a, count: 1<<32 - 1}}, []spot{{place: a, count: 1<<32 - 1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDirectory()
@@ -177,7 +177,7 @@ func TestDirectorySet(t *testing.T) {
 			}
 			connections := 0
 			for _, s := range tt.steps {
-				d.set(u, s.at, s.count)
+				d.set(u, s.place, s.count)
 			}
 			for _, s := range tt.want {
 				connections += int(s.count)

@@ -17,9 +17,12 @@ type hall struct {
 	room
 	state    hallState
 	busy     bool // it is being read or written
+	stale    bool // what JetStream has of it may be something else: it is read before the next change
 	revision uint64
 	waiting  []waiting
 	bytes    int
+	askers   map[string]int    // by user: how many of waiting are theirs
+	actor    string            // whose request is being written
 	claims   map[string]uint64 // by user's name: memberships told before the room was known
 	blob     wire.State        // the newest that was told
 }
@@ -74,15 +77,43 @@ func (r *registry) inRoom(key string, from owner.Source, rec wire.Record) {
 	if h.state == hallTold {
 		r.settle(h)
 	}
-	if h.state == hallUnknown && !h.busy {
+	passes := h.passes(rec)
+	if !h.busy && (h.state == hallUnknown || h.stale && !passes) {
 		r.load(h)
 	}
-	if h.busy {
+	if h.busy && !passes {
 		r.wait(h, from, rec)
 		return
 	}
 	r.deal(h, from, rec)
 	r.endIfNone(h)
+}
+
+// passes reports whether a record need not wait while the room is being written, which takes seconds when JetStream
+// elects a leader: a message of one who has asked for nothing that waits.
+func (h *hall) passes(rec wire.Record) bool {
+	if rec.Kind != wire.KindPublish || h.state != hallOpen {
+		return false
+	}
+	user := askerOf(rec)
+	return user != h.actor && h.askers[user] == 0
+}
+
+// askerOf is the user whose message or request a record is; empty for others.
+func askerOf(rec wire.Record) string {
+	switch rec.Kind {
+	case wire.KindPublish:
+		var p wire.Publish
+		if p.Decode(rec.Body) == nil {
+			return p.User
+		}
+	case wire.KindAsk:
+		var a wire.Ask
+		if a.Decode(rec.Body) == nil {
+			return a.User
+		}
+	}
+	return ""
 }
 
 // wait keeps a record until the room is read or written.
@@ -92,8 +123,13 @@ func (r *registry) wait(h *hall, from owner.Source, rec wire.Record) {
 		r.Refuse(from, rec)
 		return
 	}
+	rec.Body = bytes.Clone(rec.Body)
 	h.bytes += len(rec.Body)
-	h.waiting = append(h.waiting, waiting{from, wire.Record{Kind: rec.Kind, Body: bytes.Clone(rec.Body)}})
+	h.waiting = append(h.waiting, waiting{from, rec})
+	if h.askers == nil {
+		h.askers = make(map[string]int)
+	}
+	h.askers[askerOf(rec)]++
 }
 
 // resume deals with what waited, up to what makes it wait again.
@@ -103,6 +139,11 @@ func (r *registry) resume(h *hall) {
 		w := h.waiting[0]
 		h.waiting = h.waiting[1:]
 		h.bytes -= len(w.rec.Body)
+		if user := askerOf(w.rec); h.askers[user] > 1 {
+			h.askers[user]--
+		} else {
+			delete(h.askers, user)
+		}
 		r.deal(h, w.from, w.rec)
 	}
 	r.endIfNone(h)
@@ -110,7 +151,7 @@ func (r *registry) resume(h *hall) {
 
 func (r *registry) refuseWaiting(h *hall) {
 	list := h.waiting
-	h.waiting, h.bytes = nil, 0
+	h.waiting, h.bytes, h.askers = nil, 0, nil
 	for _, w := range list {
 		r.Refuse(w.from, w.rec)
 	}
@@ -148,6 +189,9 @@ func (r *registry) loaded(h *hall, found *durable.Room, err error) {
 	switch {
 	case errors.Is(err, durable.ErrNotFound):
 		h.state = hallNone
+	case err != nil && h.stale:
+		r.refuseWaiting(h) // messages go on
+		return
 	case err != nil:
 		r.refuseWaiting(h)
 		h.state = hallUnknown
@@ -159,13 +203,34 @@ func (r *registry) loaded(h *hall, found *durable.Room, err error) {
 		}
 		return
 	default:
-		h.fill(found)
+		r.refill(h, found)
 	}
+	h.stale = false
 	claims := h.claims
 	h.claims = nil
 	for user := range claims {
 		r.answerClaim(h, wire.UserKey(user), wire.Member{})
 	}
+}
+
+// refill makes a room what JetStream has of it, and tells those of whom it has something else than was known here.
+func (r *registry) refill(h *hall, found *durable.Room) {
+	was, known := h.members, h.state == hallOpen
+	if h.fill(found); !known {
+		return
+	}
+	h.members.Scan(func(user string, m member) bool {
+		if old, _ := was.Get(user); m.joined && !old.joined {
+			r.tellUser(h, wire.UserKey(user), &wire.Member{Version: m.version})
+		}
+		return true
+	})
+	was.Scan(func(user string, old member) bool {
+		if old.joined && !h.isMember(user) {
+			r.tellUser(h, wire.UserKey(user), &wire.Member{Version: h.next(r.lane.Now()), Out: true})
+		}
+		return true
+	})
 }
 
 // fill makes a room what JetStream has of it.
@@ -187,8 +252,13 @@ func (h *hall) fill(found *durable.Room) {
 func (r *registry) roomTold(from owner.Source, view uint64, i *wire.Interest) {
 	h := r.toldOf(i.Topic, view)
 	h.interest.Add(from.Gateway, from.Loop)
-	if h.state == hallTold && i.State.Version > h.blob.Version {
-		h.blob = wire.State{Version: i.State.Version, Body: bytes.Clone(i.State.Body)}
+	h.hear(i.State)
+}
+
+// hear keeps the newest of what an earlier owner deposited.
+func (h *hall) hear(s wire.State) {
+	if h.state == hallTold && s.Version > h.blob.Version {
+		h.blob = wire.State{Version: s.Version, Body: bytes.Clone(s.Body)}
 	}
 }
 
@@ -271,11 +341,13 @@ func (r *registry) commit(h *hall, from owner.Source, rec wire.Record, write fun
 	}
 	h.busy = true
 	rec.Body = bytes.Clone(rec.Body)
+	h.actor = askerOf(rec)
 	var revision uint64
 	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
 		revision, err = write(ctx)
 		return err
 	}, func(err error) {
+		h.actor = ""
 		switch {
 		case r.rooms[h.key] != h:
 			r.Refuse(from, rec)
@@ -301,12 +373,17 @@ func (r *registry) again(h *hall, from owner.Source, rec wire.Record) {
 	if rec.Body != nil {
 		h.waiting = append([]waiting{{from, rec}}, h.waiting...)
 		h.bytes += len(rec.Body)
+		if h.askers == nil {
+			h.askers = make(map[string]int)
+		}
+		h.askers[askerOf(rec)]++
 	}
-	h.state, h.busy = hallUnknown, false
+	if h.busy = false; h.state == hallOpen {
+		h.stale = true // messages go on meanwhile
+	} else {
+		h.state = hallUnknown
+	}
 	r.load(h)
-	if !h.busy {
-		r.resume(h)
-	}
 }
 
 // tellUser tells a member's owner of the membership.

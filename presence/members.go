@@ -125,6 +125,11 @@ type roomText struct {
 // depositRoom gives loops of a gateway the properties of a room for its next owner. The members
 // are told by their own owners; those of a durable room are in JetStream.
 func (r *registry) depositRoom(h *hall, g *owner.Gateway, loops uint64) {
+	r.lane.End(g, wire.AppendDeposit(r.lane.Begin(g), &wire.Deposit{Loops: loops, Key: h.key, State: h.deposit()}))
+}
+
+// deposit is what the next owner of a room is to know.
+func (h *hall) deposit() wire.State {
 	t := roomText{Owner: h.owner, Private: h.private, Durable: h.durable, Capacity: h.capacity, Metadata: h.metadata, Created: h.created}
 	if h.private && !h.durable && h.invited > 0 {
 		h.members.Scan(func(user string, m member) bool {
@@ -135,9 +140,7 @@ func (r *registry) depositRoom(h *hall, g *owner.Gateway, loops uint64) {
 		})
 	}
 	body, _ := json.Marshal(t) // strings cannot fail
-	r.lane.End(g, wire.AppendDeposit(r.lane.Begin(g), &wire.Deposit{
-		Loops: loops, Key: h.key, State: wire.State{Version: h.version, Body: body},
-	}))
+	return wire.State{Version: h.version, Body: body}
 }
 
 // restore gives a room the properties that were deposited. It reports false where there were none, or

@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/realtime-cluster/realtime/pkg/protocol"
@@ -47,7 +46,7 @@ func TestUserLooks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			u := &user{key: wire.UserKey("alice"), connections: tt.connections, mood: tt.mood, seen: then}
-			if got := u.public(now); !reflect.DeepEqual(got, tt.public) {
+			if got := u.public(now); !samePresence(got, tt.public) {
 				t.Errorf("to others: %+v, want %+v", got, tt.public)
 			}
 			if got := u.own(now); !samePresence(got, tt.own) {
@@ -75,6 +74,7 @@ func TestUserIdle(t *testing.T) {
 		"box":         func(u *user) { u.box = &box{} },
 		"greets":      func(u *user) { u.greets = make([]greet, 1) },
 		"loading":     func(u *user) { u.loading = true },
+		"absence":     func(u *user) { u.absence = &absence{} },
 	} {
 		u := &user{key: wire.UserKey("alice"), rooms: map[string]joined{}, drained: true, loaded: true, seen: 1, told: 1}
 		change(u)

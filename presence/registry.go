@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/owner"
@@ -19,7 +20,7 @@ type registry struct {
 
 	fanout      owner.Fanout
 	frame       []byte
-	batch       uint64             // of the last queued messages that were sent
+	batch       uint64             // of the last queued messages that were sent; the first is no former owner's
 	unshown     map[*user]struct{} // watchers are to be told at the next tick
 	scratch     []byte
 	boxes       map[*user]struct{} // that wait for a time
@@ -37,7 +38,7 @@ type registry struct {
 }
 
 func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew) *registry {
-	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream}
+	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream, batch: rand.Uint64()}
 	r.lastSeen = batcher[int64]{lane: l, crew: redis, call: cfg.Seen.Read}
 	r.queues = batcher[bool]{lane: l, crew: redis, call: cfg.Queue.Waiting}
 	r.clear()
@@ -220,22 +221,28 @@ func (r *registry) Reset() {
 // Peer implements owner.Telling.
 func (r *registry) Peer(view uint64, rec wire.Record) {
 	var m wire.Member
-	if rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil {
-		return
-	}
-	if !r.lane.Owns(m.Key) && r.lane.Knows(view) {
-		return // whoever told it learns the view, and tells the owner
-	}
-	if wire.IsRoom(m.Key) {
+	var d wire.Deposit
+	switch {
+	case rec.Kind == wire.KindDeposit && d.Decode(rec.Body) == nil && r.concerns(d.Key, view):
+		r.inherit(view, &d)
+	case rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil || !r.concerns(m.Key, view):
+	case wire.IsRoom(m.Key):
 		r.claimed(view, &m)
-	} else {
+	default:
 		r.membership(view, &m)
 	}
+}
+
+// concerns reports whether a key is ours, or may be by a view that is still to come here. Else whoever
+// told of it learns the view, and tells the owner.
+func (r *registry) concerns(key string, view uint64) bool {
+	return r.lane.Owns(key) || !r.lane.Knows(view)
 }
 
 // Moved implements owner.Telling: who is a member of what is known to the owner of the room, and to that of the
 // user. Whichever is new is told by the other.
 func (r *registry) Moved() {
+	r.bequeath()
 	for _, u := range r.users {
 		for room, j := range u.rooms {
 			if r.lane.Moved(room) {

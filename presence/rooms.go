@@ -52,10 +52,12 @@ func (r *registry) deal(h *hall, from owner.Source, rec wire.Record) {
 
 // listen notes that a gateway loop has members' connections.
 func (r *registry) listen(h *hall, from owner.Source, i *wire.Interest) {
-	if h.state == hallOpen && r.lane.Alive(from.Gateway) {
-		if h.interest.Add(from.Gateway, from.Loop) {
-			r.depositRoom(h, from.Gateway, 1<<from.Loop)
-		}
+	if h.state != hallOpen {
+		r.done(from, i.Op, protocol.CodeNotFound)
+		return
+	}
+	if r.lane.Alive(from.Gateway) && h.interest.Add(from.Gateway, from.Loop) {
+		r.depositRoom(h, from.Gateway, 1<<from.Loop)
 	}
 	r.done(from, i.Op, 0)
 }
@@ -347,19 +349,26 @@ func (r *registry) out(h *hall, user string, version uint64, event string, from 
 	}
 	if event == protocol.RoomLeft && a != nil {
 		r.event(h, event, user, from, a.Conn)
-		if r.lane.Alive(from.Gateway) {
-			r.lane.End(from.Gateway, wire.AppendEnter(r.lane.Begin(from.Gateway), &wire.Enter{
-				Loops: 1 << from.Loop, Out: true, Noted: true, Version: version, User: wire.UserKey(user), Room: h.key,
-			}))
-		}
 	} else {
 		r.event(h, event, user, owner.Source{}, wire.Conn{})
 	}
+	r.dismiss(h, wire.UserKey(user), version)
 	tell := ""
 	if event == protocol.RoomRemoved {
 		tell = event
 	}
 	r.tellChange(h, user, tell, user, &wire.Member{Version: version, Out: true})
+}
+
+// dismiss has the gateway loops take a user, or with none everyone, out of a room: what is said in it from here on is
+// not for them, though their own owners' word comes later.
+func (r *registry) dismiss(h *hall, user string, version uint64) {
+	r.fanout.Touch(&h.interest)
+	r.fanout.Send(func(g *owner.Gateway, loops uint64) {
+		r.lane.End(g, wire.AppendEnter(r.lane.Begin(g), &wire.Enter{
+			Loops: loops, Out: true, Noted: true, Version: version, User: user, Room: h.key,
+		}))
+	})
 }
 
 // askedToLeave takes a member out whom its owner has not seen for ROOM_GRACE, or who is a member of too
@@ -401,6 +410,7 @@ func (r *registry) delete(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 			}
 			return true
 		})
+		r.dismiss(h, "", version)
 		details, _ := json.Marshal(map[string]string{"room": h.name()}) // a string cannot fail
 		r.status(from, ask, "room_deleted", details)
 		h.room, h.state = room{key: h.key, told: h.told, version: version}, hallNone

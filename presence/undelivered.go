@@ -9,8 +9,8 @@ import (
 )
 
 // Undelivered implements owner.Telling: a direct message that a gateway may not have had when it died was
-// acknowledged to its sender. It goes to wherever the user is by now, or into the queue: the user
-// may get it twice, with the same message_id, but does not miss it.
+// acknowledged to its sender. Unless another connection of the user had it, it goes to wherever the user is by now,
+// or into the queue: the user may get it twice, with the same message_id, but does not miss it.
 func (r *registry) Undelivered(_ *owner.Gateway, rec wire.Record) {
 	var d wire.Deliver
 	if rec.Kind != wire.KindDeliver || d.Decode(rec.Body) != nil || !wire.IsUser(d.Topic) {
@@ -44,7 +44,8 @@ func (r *registry) redirect() {
 	list := r.undelivered
 	r.undelivered = nil
 	for i := range list {
-		if p := &list[i]; r.lane.Owns(p.Topic) {
+		p := &list[i]
+		if u := r.users[p.Topic]; r.lane.Owns(p.Topic) && (u == nil || !u.heard(p.SentAt)) {
 			r.metrics.redirected.Inc()
 			p.Quiet = true
 			r.direct(owner.Source{}, p)

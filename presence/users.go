@@ -19,6 +19,7 @@ func (r *registry) present(from owner.Source, p *wire.Present) {
 	known := u.has(at)
 	r.set(u, at, p.Count)
 	if !known && p.Count > 0 {
+		u.stamp(at, uint32(r.lane.Now().Unix()))
 		r.tellRooms(u, at, nil)
 		r.deposit(u, at)
 	}
@@ -41,9 +42,10 @@ func (r *registry) told(from owner.Source, view uint64, p *wire.Present) {
 	u.told = view
 	was := u.connections > 0
 	at := place{from.Gateway, from.Loop}
+	r.hear(u, p.State)
 	r.set(u, at, p.Count)
-	if m := decodeMood(p.State); m != nil && (u.mood == nil || u.mood.version < m.version) {
-		u.mood = m
+	if u.mood != nil && p.State.Version < u.mood.version {
+		r.deposit(u, at)
 	}
 	for _, room := range p.Rooms {
 		if j, ok := u.rooms[room.Name]; !ok || j.version < room.Version {
@@ -62,6 +64,26 @@ func (r *registry) user(key string) *user {
 		u.told = r.lane.View()
 	}
 	return u
+}
+
+// stamp notes since when a user has connections at a place.
+func (u *user) stamp(at place, now uint32) {
+	for i := range u.spots {
+		if u.spots[i].place == at {
+			u.spots[i].since = now
+		}
+	}
+}
+
+// heard reports whether a place that a user has connections at had some already when a message was sent, at Unix
+// microseconds.
+func (u *user) heard(sentAt int64) bool {
+	for _, s := range u.spots {
+		if int64(s.since) < sentAt/1e6 {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *user) has(at place) bool {
@@ -287,6 +309,18 @@ func (r *registry) deposit(u *user, at place) {
 		r.lane.End(at.gateway, wire.AppendDeposit(r.lane.Begin(at.gateway), &wire.Deposit{
 			Loops: 1 << at.loop, Key: u.key, State: u.mood.encode(),
 		}))
+	}
+}
+
+// hear keeps the newest of what an earlier owner deposited. Places that told before may not have it.
+func (r *registry) hear(u *user, s wire.State) {
+	m := decodeMood(s)
+	if m == nil || u.mood != nil && u.mood.version >= m.version {
+		return
+	}
+	u.mood = m
+	for _, s := range u.spots {
+		r.deposit(u, s.place)
 	}
 }
 
