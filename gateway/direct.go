@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -10,6 +11,9 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
+// errUser is what is wrong with a name, in a client's words, that no user can have.
+var errUser = errors.New("not a user: 1 to 128 bytes of UTF-8 without control characters")
+
 // directMessage sends a DirectMessage to its target's owner.
 func (l *loop) directMessage(c *conn, e *protocol.Envelope) {
 	var d protocol.DirectMessage
@@ -17,8 +21,8 @@ func (l *loop) directMessage(c *conn, e *protocol.Envelope) {
 		l.bad(c, e.ID, err)
 		return
 	}
-	if err := auth.ValidateUser(d.Target); err != nil {
-		l.bad(c, e.ID, fmt.Errorf("target_user: %w", err))
+	if auth.ValidateUser(d.Target) != nil {
+		l.bad(c, e.ID, fmt.Errorf("target_user: %w", errUser))
 		return
 	}
 	l.key = wire.AppendUserKey(l.key[:0], d.Target)

@@ -271,5 +271,5 @@ func (l *loop) replied(r *wire.Reply) {
 	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && (c.state == stateOpen || c.greet != nil) {
 		l.pushAfter(c, order, hash, r.Frame)
 	}
-	l.unpin(pinned)
+	l.requested(pinned)
 }

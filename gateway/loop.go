@@ -70,6 +70,7 @@ type loop struct {
 	from      *upstream           // whose batch is being dealt with; nil: not known
 	source    *link.Out           // to the lane that it comes from; nil: not known
 	fromLane  int                 // that lane
+	leaving   []leaving           // oldest first
 	unjoined  map[*entry]struct{} // rooms whose owner did not answer
 	probes    map[uint32]probe    // by the connection's slot, see probe.go
 	key       []byte              // scratch

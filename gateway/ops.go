@@ -175,6 +175,6 @@ func (l *loop) fail(h uint64) {
 		}
 		pinned := o.entry
 		l.ops.end(h)
-		l.unpin(pinned)
+		l.requested(pinned)
 	}
 }

@@ -98,8 +98,8 @@ func (l *loop) userRequest(c *conn, e *protocol.Envelope, status string) *reques
 	users, err := protocol.ParseUsers(e.Data)
 	if err == nil {
 		for _, user := range users {
-			if bad := auth.ValidateUser(user); bad != nil {
-				err = fmt.Errorf("users: %q: %w", user, bad)
+			if auth.ValidateUser(user) != nil {
+				err = fmt.Errorf("users: %q: %w", user, errUser)
 				break
 			}
 		}
@@ -216,16 +216,25 @@ func (l *loop) replyPresence(c *conn, r *request) {
 	l.push(c, frame)
 }
 
+// rejectedUser is a rejection that is about a user.
+type rejectedUser struct {
+	Name    string `json:"user_id"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
 func (l *loop) replyWatch(c *conn, r *request) {
 	details := struct {
 		Users    []string          `json:"users"`
 		Watching int               `json:"watching"`
 		Presence []json.RawMessage `json:"presence,omitempty"`
-		Rejected []rejection       `json:"rejected,omitempty"`
+		Rejected []rejectedUser    `json:"rejected,omitempty"`
 	}{Users: []string{}, Watching: watches(c)}
+	var rejected []rejection
 	for i, o := range r.outcome {
 		if o.Code != 0 {
-			details.Rejected = append(details.Rejected, o)
+			rejected = append(rejected, o)
+			details.Rejected = append(details.Rejected, rejectedUser(o))
 			continue
 		}
 		details.Users = append(details.Users, r.topics[i])
@@ -234,7 +243,7 @@ func (l *loop) replyWatch(c *conn, r *request) {
 		}
 	}
 	if len(details.Users) == 0 {
-		l.sendError(c, r.id, rejectedAll("users", details.Rejected))
+		l.sendError(c, r.id, rejectedAll("users", rejected, details.Rejected))
 		return
 	}
 	var frame []byte

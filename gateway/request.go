@@ -30,8 +30,9 @@ type request struct {
 	after     [][]byte    // frames to be sent behind the reply; ends with REQUEST_TIMEOUT
 }
 
+// rejection is why one part of a request failed.
 type rejection struct {
-	Topic   string `json:"topic"`
+	Name    string `json:"topic"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
@@ -103,7 +104,7 @@ func (l *loop) replyTopics(c *conn, r *request) {
 		}
 	}
 	if len(details.Topics) == 0 {
-		l.sendError(c, r.id, rejectedAll("topics", details.Rejected))
+		l.sendError(c, r.id, rejectedAll("topics", details.Rejected, details.Rejected))
 		return
 	}
 	var frame []byte
@@ -111,12 +112,12 @@ func (l *loop) replyTopics(c *conn, r *request) {
 	l.push(c, frame)
 }
 
-// rejectedAll is the reply to a request without a topic that succeeded.
-func rejectedAll(field string, list []rejection) protocol.Error {
+// rejectedAll is the reply to a request of which no part succeeded; shown is the list for the client.
+func rejectedAll(field string, list []rejection, shown any) protocol.Error {
 	details := struct {
-		Rejected   []rejection `json:"rejected"`
-		RetryAfter int         `json:"retry_after_ms,omitempty"`
-	}{Rejected: list}
+		Rejected   any `json:"rejected"`
+		RetryAfter int `json:"retry_after_ms,omitempty"`
+	}{Rejected: shown}
 	for _, r := range list {
 		if r.Code == protocol.CodeUnavailable {
 			details.RetryAfter = retryMS
@@ -124,7 +125,7 @@ func rejectedAll(field string, list []rejection) protocol.Error {
 	}
 	first := list[0]
 	return protocol.Error{
-		Code: first.Code, Message: fmt.Sprintf("%s: %q: %s", field, first.Topic, first.Message),
+		Code: first.Code, Message: fmt.Sprintf("%s: %q: %s", field, first.Name, first.Message),
 		Details: jsonText(details),
 	}
 }

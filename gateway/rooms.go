@@ -96,11 +96,11 @@ func readRoomRequest(e *protocol.Envelope) (verb wire.Verb, room string, err err
 		return 0, "", err
 	}
 	for _, user := range users {
-		if err := auth.ValidateUser(user); err != nil {
+		if auth.ValidateUser(user) != nil {
 			if verb == wire.VerbCreateRoom {
-				return 0, "", fmt.Errorf("members: %q: %w", user, err)
+				return 0, "", fmt.Errorf("members: %q: %w", user, errUser)
 			}
-			return 0, "", fmt.Errorf("user: %w", err)
+			return 0, "", fmt.Errorf("user: %w", errUser)
 		}
 	}
 	if err := topic.Validate(room); err != nil {

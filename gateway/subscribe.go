@@ -35,7 +35,7 @@ func (l *loop) unsubscribe(c *conn, e *protocol.Envelope) {
 	r := l.newRequest(c, e.ID, "unsubscribed", topics)
 	for i, name := range r.topics {
 		if err := topic.ValidatePattern(name); err != nil {
-			r.outcome[i] = rejection{Topic: name, Code: protocol.CodeBadRequest, Message: err.Error()}
+			r.outcome[i] = rejection{Name: name, Code: protocol.CodeBadRequest, Message: err.Error()}
 			continue
 		}
 		l.ask(c, r, i, opFence)

@@ -35,6 +35,7 @@ type membership struct {
 	room    *entry // nil when out
 	key     string // of the room
 	version uint64
+	over    bool // the user's owner has said that it left; see leaving
 }
 
 // greet tells the user's owner of a connection that is let in, which begins with the answer.
@@ -106,7 +107,7 @@ func (l *loop) tellPresent(me *entry, u *upstream, lane int) {
 	p := wire.Present{Told: true, Key: me.name, Count: me.count, State: me.state()}
 	if me.more != nil {
 		for _, m := range me.more.rooms {
-			if m.room != nil {
+			if m.room != nil && !m.over {
 				p.Rooms = append(p.Rooms, wire.Membership{Name: m.key, Version: m.version})
 			}
 		}
@@ -120,6 +121,7 @@ func (l *loop) tickUsers() {
 	if l.wheel.now%digestTicks != 0 {
 		return
 	}
+	l.tickLeaving()
 	for room := range l.unjoined {
 		delete(l.unjoined, room)
 		if l.entries[room.name] == room && !room.ready && room.pending == 0 {
@@ -170,10 +172,15 @@ func (l *loop) greeted(h uint64, _ *wire.Answer) {
 	g.need = 1
 	if me.more != nil {
 		for i := range me.more.rooms {
-			room := me.more.rooms[i].room
-			if room == nil {
+			m := &me.more.rooms[i]
+			if m.room == nil || m.over {
 				continue
 			}
+			if l.entries[m.key] != m.room { // given up while none of the user's connections was in it
+				m.room = l.presenceEntry(kindRoom, m.key)
+				m.room.joined = true
+			}
+			room := m.room
 			l.enroll(c, room)
 			if !room.ready {
 				g.need++
@@ -193,6 +200,10 @@ func (l *loop) greetedBy(c *conn, g *greeting) {
 
 // membershipChanged follows a user into a room, or out of it, as the owner of either says.
 func (l *loop) membershipChanged(r *wire.Enter) {
+	if r.User == "" {
+		l.roomEnded(r)
+		return
+	}
 	me := l.entries[r.User]
 	if me == nil {
 		return
@@ -201,6 +212,8 @@ func (l *loop) membershipChanged(r *wire.Enter) {
 	switch {
 	case i >= 0 && r.Version < me.more.rooms[i].version: // overtaken by what the other owner said
 	case r.Out && i < 0:
+	case r.Out && !r.Noted && l.hears(me.more.rooms[i].room):
+		l.leaveLater(me, i, r)
 	case r.Out:
 		l.leaveRoom(me, i, r)
 	default:
@@ -231,9 +244,7 @@ func (l *loop) enterRoom(me *entry, i int, r *wire.Enter) {
 	for _, s := range me.subs {
 		l.enroll(l.conns.at(s.slot), room)
 	}
-	if !room.ready && room.pending == 0 && len(me.subs) > 0 {
-		l.joinRoom(room, nil, nil)
-	}
+	l.joinIfNeeded(room)
 }
 
 // cloneKey returns a key that may be kept: the one that an entry has already, or a copy.
@@ -244,14 +255,52 @@ func cloneKey(entries map[string]*entry, key string) string {
 	return string([]byte(key))
 }
 
+// hears reports whether a room's owner sends here what is said in it, and so also who leaves it, in
+// order with that.
+func (l *loop) hears(room *entry) bool {
+	if room == nil || !room.ready {
+		return false
+	}
+	u, _ := l.presences.ownerOf(room.hash)
+	return u != nil && u == room.owner
+}
+
+// leaving is a membership that is over as the user's owner says. The room's owner is about to say so, too, behind
+// what was said in the room before.
+type leaving struct {
+	user, room string // keys
+	version    uint64
+	at         uint32 // tick
+}
+
+func (l *loop) leaveLater(me *entry, i int, r *wire.Enter) {
+	m := &me.more.rooms[i]
+	m.version, m.over = r.Version, true
+	l.leaving = append(l.leaving, leaving{me.name, m.key, r.Version, l.wheel.now})
+}
+
+// tickLeaving does not wait for the rooms' owners any longer: they may have changed meanwhile.
+func (l *loop) tickLeaving() {
+	for len(l.leaving) > 0 && l.wheel.now-l.leaving[0].at >= digestTicks {
+		out := l.leaving[0]
+		l.leaving = l.leaving[1:]
+		if me := l.entries[out.user]; me != nil {
+			if i := me.membership(out.room); i >= 0 && me.more.rooms[i].over && me.more.rooms[i].version == out.version {
+				l.leaveRoom(me, i, &wire.Enter{Out: true, Version: out.version, User: out.user, Room: out.room})
+			}
+		}
+	}
+}
+
 // leaveRoom takes a user's connections out of a room.
 func (l *loop) leaveRoom(me *entry, i int, r *wire.Enter) {
 	m := &me.more.rooms[i]
 	room := m.room
-	if m.room, m.version = nil, r.Version; !r.Noted {
+	both := m.over || !r.Noted // the user's owner has said so
+	if m.room, m.version = nil, r.Version; both {
 		me.more.rooms = slices.Delete(me.more.rooms, i, i+1)
 	}
-	if room == nil {
+	if room == nil || l.entries[room.name] != room {
 		return
 	}
 	for _, s := range me.subs {
@@ -271,6 +320,40 @@ func (l *loop) forgetRooms(me *entry) {
 		if m.room != nil && l.entries[m.key] == m.room {
 			l.release(m.room)
 		}
+	}
+}
+
+// roomEnded takes everyone out of a room. Those who are members of the next one of that name already have to
+// be made known to its owner, who noted this loop for the former only.
+func (l *loop) roomEnded(r *wire.Enter) {
+	room := l.entries[r.Room]
+	if room == nil {
+		return
+	}
+	room.ready = false
+	for _, s := range slices.Clone(room.subs) {
+		me := l.entries[wire.UserKey(l.conns.at(s.slot).user)]
+		if i := me.membership(room.name); i >= 0 && me.more.rooms[i].room != nil && me.more.rooms[i].version <= r.Version {
+			l.leaveRoom(me, i, r)
+		}
+	}
+	l.joinIfNeeded(room)
+}
+
+// joinIfNeeded asks a room's owner to send here what is said in it, where members hear it and it does not
+// yet.
+func (l *loop) joinIfNeeded(room *entry) {
+	if !room.ready && room.pending == 0 && len(room.subs) > 0 {
+		l.joinRoom(room, nil, nil)
+	}
+}
+
+// requested ends what kept a room, nil for none, while a client's request for it was under way. Those who
+// were made members meanwhile relied on the request, which may have been refused.
+func (l *loop) requested(room *entry) {
+	if room != nil {
+		l.unpin(room)
+		l.joinIfNeeded(room)
 	}
 }
 

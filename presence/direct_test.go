@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -26,6 +27,7 @@ type post struct {
 	readers map[string]*reader
 	serial  int
 	strict  bool // Redis is there: order is kept
+	moves   bool // users change their owner, which may refuse what it holds then
 }
 
 // reader is a user to whom messages are sent.
@@ -81,7 +83,7 @@ func (p *post) send(from *testConn, to string) {
 				Conn: from.ref, Topic: wire.UserKey(to), User: from.user, Payload: payload, SentAt: p.net.Now().UnixMicro(),
 			})
 		})
-		if p.strict {
+		if p.strict && !p.moves {
 			p.owe(x, n, "not asked")
 		}
 		return
@@ -92,7 +94,7 @@ func (p *post) send(from *testConn, to string) {
 		switch {
 		case status == "queued", status == "delivered":
 			p.owe(x, n, status)
-		case p.strict || reply.Get("data.code").Int() != protocol.CodeUnavailable:
+		case p.strict && !p.moves || reply.Get("data.code").Int() != protocol.CodeUnavailable:
 			p.Fatalf("%d: %s", n, reply.Raw)
 		}
 		if got := reply.Get("data.message_id").Str; reply.Get("data.code").Raw == "" && got != id {
@@ -115,16 +117,19 @@ func (p *post) owe(x *reader, n int, status string) {
 func (p *post) look() {
 	p.Helper()
 	for _, name := range slices.Sorted(maps.Keys(p.readers)) {
+		var got []frame
 		for _, c := range p.readers[name].conns {
-			p.lookAt(name, c)
+			got = append(got, c.frames("DirectMessage")...)
 		}
+		slices.SortFunc(got, func(a, b frame) int { return cmp.Compare(a.at, b.at) })
+		p.lookAt(name, got)
 	}
 }
 
-func (p *post) lookAt(name string, c *testConn) {
+func (p *post) lookAt(name string, got []frame) {
 	p.Helper()
 	x := p.readers[name]
-	for _, m := range c.frames("DirectMessage") {
+	for _, m := range got {
 		from, n, id := m.Get("from_user").Str, int(m.Get("payload").Int()), m.Get("metadata.message_id").Str
 		if before, again := x.seen[id]; again {
 			if before != n {
@@ -245,6 +250,22 @@ func TestDirectMessagesAndGatewaysThatDie(t *testing.T) {
 			}
 			p.addGateway(2)
 			p.net.View()
+		}
+		p.end()
+	})
+}
+
+// The same while nodes come, and users move to them.
+func TestDirectMessagesAndNodesThatCome(t *testing.T) {
+	seeded(t, seeds(6), func(t *testing.T, r *rand.Rand) {
+		p := newPost(t, r)
+		p.moves = true
+		for range 700 {
+			if p.step(); r.IntN(100) == 0 {
+				p.addNode(2)
+				p.note("a node comes")
+				p.net.View()
+			}
 		}
 		p.end()
 	})

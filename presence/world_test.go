@@ -182,33 +182,39 @@ type testConn struct {
 	ref  wire.Conn
 	user string
 	open bool
-	got  []gjson.Result // frames, in order
+	got  []frame // in order
 	// watches is by user what the client was told last of those it watches: status, message and metadata.
 	watches map[string]string
 }
 
-func (c *testConn) take(frame []byte) {
-	for len(frame) > 0 {
-		payload := payloadOf(frame)
+// frame is a frame that a connection got.
+type frame struct {
+	gjson.Result
+	at uint64 // its place among all that all connections got
+}
+
+func (c *testConn) take(b []byte) {
+	for len(b) > 0 {
+		payload := payloadOf(b)
 		n := len(payload)
 		switch {
-		case frame[1] == 126:
-			n = int(frame[2])<<8 | int(frame[3])
-		case frame[1] < 126:
-			n = int(frame[1])
+		case b[1] == 126:
+			n = int(b[2])<<8 | int(b[3])
+		case b[1] < 126:
+			n = int(b[1])
 		}
-		c.got = append(c.got, gjson.ParseBytes(slices.Clone(payload[:n])))
-		frame = payload[n:]
+		c.got = append(c.got, frame{gjson.ParseBytes(slices.Clone(payload[:n])), c.loop.id()})
+		b = payload[n:]
 	}
 }
 
-// frames are the frames of a type that a connection got, which it forgets.
-func (c *testConn) frames(kind string) (list []gjson.Result) {
-	c.got = slices.DeleteFunc(c.got, func(f gjson.Result) bool {
+// frames are the data of the frames of a type that a connection got, which it forgets.
+func (c *testConn) frames(kind string) (list []frame) {
+	c.got = slices.DeleteFunc(c.got, func(f frame) bool {
 		if f.Get("type").Str != kind {
 			return false
 		}
-		list = append(list, f.Get("data"))
+		list = append(list, frame{f.Get("data"), f.at})
 		return true
 	})
 	return list

@@ -31,7 +31,7 @@ func (s *Screen) Print(w io.Writer) {
 	if s.OneOff {
 		fmt.Fprint(w, oneOff)
 	}
-	fmt.Fprintf(w, snippet, addr, s.Tokens[users[0]])
+	fmt.Fprintf(w, snippet, addr, s.Tokens[users[0]], users[len(users)-1])
 }
 
 // reachable is a listener's address as a client on this machine may write it.
@@ -66,6 +66,7 @@ Paste this into a browser's console, on about:blank, or into node, 22 and later:
   ws.onopen = () => {
     ws.send(JSON.stringify({ type: "Subscribe", id: "1", data: { topics: ["chat.lobby"] } }));
     ws.send(JSON.stringify({ type: "Broadcast", id: "2", data: { topic: "chat.lobby", payload: "hello" } }));
+    ws.send(JSON.stringify({ type: "DirectMessage", id: "3", data: { target_user: "%s", payload: "waits until you come" } }));
   };
 
 `

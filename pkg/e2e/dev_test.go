@@ -119,6 +119,7 @@ func TestSnippet(t *testing.T) {
 	wanted := []string{
 		`"status":"connected"`, `"status":"subscribed"`,
 		`"type":"Broadcast","data":{"topic":"chat.lobby","payload":"hello","from_user":"alice"`, `"type":"Ack"`,
+		`"message_id":"3","status":"queued"`,
 	}
 	t.Run("node", func(t *testing.T) {
 		t.Parallel()

@@ -87,8 +87,8 @@ func newPage(t *testing.T) *page {
 	return p
 }
 
-// show lets the browser run a script in the page.
-func (p *page) show(t *testing.T, script string) {
+// show lets a browser, which it returns, run a script in the page.
+func (p *page) show(t *testing.T, script string) *process {
 	t.Helper()
 	text, err := os.ReadFile("testdata/page.html")
 	if err != nil {
@@ -99,7 +99,7 @@ func (p *page) show(t *testing.T, script string) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_ = html.Execute(w, script)
 	})
-	browse(t, p.URL+"/")
+	return browse(t, p.URL+"/")
 }
 
 // hear returns the next line that the page tells.
@@ -118,7 +118,7 @@ func (p *page) hear(t *testing.T) string {
 }
 
 // browse opens a page in headless Chromium, which lives until the test ends.
-func browse(t *testing.T, url string) {
+func browse(t *testing.T, url string) *process {
 	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
@@ -143,7 +143,7 @@ func browse(t *testing.T, url string) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	launchProgram(t, nil, nil, path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
+	return launchProgram(t, nil, nil, path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
 		"--log-level=3",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
 		"--no-first-run", "--no-default-browser-check", "--password-store=basic", "--use-mock-keychain",

@@ -178,7 +178,7 @@ type Enter struct {
 	Out     bool
 	Noted   bool   // from the room's owner, which knows that the loop has members now; otherwise from the user's
 	Version uint64 // of the membership
-	User    string // key
+	User    string // key; empty with Out and Noted: all members, the room has ended
 	Room    string // key
 }
 

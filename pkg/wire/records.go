@@ -27,7 +27,7 @@ const (
 	KindRetell  Kind = 16 // up: all that this loop told this lane is void, and told again
 	KindAnswer  Kind = 17 // down: the outcome of an Ask or a Present, for the loop to act on
 	KindEnter   Kind = 18 // down: a user is, or is no longer, a member of a room
-	KindDeposit Kind = 19 // down: what this loop is to tell the next owner of a key
+	KindDeposit Kind = 19 // down: what this loop is to tell the next owner of a key; peer: the same, to that owner
 	KindQueued  Kind = 20 // down: messages that waited, for one connection
 	KindResync  Kind = 21 // down: the loop is to tell this lane everything again
 	KindMember  Kind = 22 // peer: owner of a room to a user's and back: a membership
