@@ -30,6 +30,7 @@ const (
 // box is what a user has while direct messages are on their way to or from its queue. Messages that come
 // meanwhile are held, so that none overtakes another.
 type box struct {
+	moving  bool // the next owner waits for the call that is under way
 	busy    bool // a call to Redis is under way
 	known   bool // there is a queue
 	held    []held
@@ -100,6 +101,10 @@ func (r *registry) goOn(u *user) {
 	for b := u.box; b != nil && !b.busy && (b.sent == nil || b.sent.late); b = u.box {
 		if u.connections > 0 && !u.begun() {
 			return // until greet
+		}
+		if !r.lane.Owns(u.key) {
+			r.boxes[u] = struct{}{} // it is about to be given up, unless it comes back
+			return
 		}
 		due := !r.lane.Now().Before(b.retryAt)
 		switch {
@@ -173,7 +178,10 @@ func (r *registry) appendQueue(u *user, h held) {
 				r.reply(h.from, h.Op, h.Conn, ack)
 			}
 		case errors.Is(err, store.ErrQueueFull):
-			r.queueFull(h.from, &h.Publish, given)
+			if !given {
+				h.ID = ""
+			}
+			r.notQueued(h.from, &h.Publish, queueFull)
 		default:
 			if !given {
 				h.ID = ""
@@ -184,6 +192,26 @@ func (r *registry) appendQueue(u *user, h held) {
 	})
 }
 
+// awaitCalls notes whose queues are read or written while they move to another owner.
+func (r *registry) awaitCalls() {
+	r.moving = 0
+	for _, u := range r.users {
+		if b := u.box; b != nil {
+			if b.moving = b.busy && !r.lane.Owns(u.key); b.moving {
+				r.moving++
+			}
+		}
+	}
+}
+
+// moved ends the waiting for a call.
+func (r *registry) moved(b *box) {
+	if b.moving {
+		b.moving = false
+		r.moving--
+	}
+}
+
 // called ends a call for a user's box.
 func (r *registry) called(u *user, err error) {
 	if r.users[u.key] != u || u.box == nil {
@@ -191,6 +219,7 @@ func (r *registry) called(u *user, err error) {
 	}
 	b := u.box
 	b.busy = false
+	r.moved(b)
 	if b.failed = err != nil; b.failed {
 		b.retryAt = r.lane.Now().Add(retryTime)
 	}
@@ -360,6 +389,7 @@ func (r *registry) refuseHeld(u *user) {
 	for _, h := range u.box.held {
 		r.notQueued(h.from, &h.Publish, away)
 	}
+	r.moved(u.box)
 	u.box = nil
 }
 
@@ -371,19 +401,5 @@ func (r *registry) notQueued(to owner.Source, p *wire.Publish, no *refusal) {
 	}
 	var frame []byte
 	r.frame, frame = protocol.AppendNotQueued(r.frame[:0], p.ID, id, protocol.Error{Code: no.code, Message: no.message})
-	r.reply(to, p.Op, p.Conn, frame)
-}
-
-// queueFull answers a direct message for which a user's queue has no room.
-func (r *registry) queueFull(to owner.Source, p *wire.Publish, given bool) {
-	id := p.ID
-	if !given {
-		id = ""
-	}
-	var frame []byte
-	r.frame, frame = protocol.AppendError(r.frame[:0], id, protocol.Error{
-		Code: protocol.CodeTooMany, Message: "target_user: away, and its queue is full",
-		Details: `{"limit":"queue","retry_after_ms":60000}`,
-	})
 	r.reply(to, p.Op, p.Conn, frame)
 }

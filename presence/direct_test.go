@@ -265,6 +265,14 @@ func TestDirectMessagesAndNodesThatCome(t *testing.T) {
 				p.addNode(2)
 				p.note("a node comes")
 				p.net.View()
+				for range r.IntN(10) {
+					if name, _ := p.reader(); r.IntN(2) == 0 {
+						p.send(oneOf(r, p.senders), name)
+					} else if len(p.redis.calls) > 0 {
+						p.callOne()
+					}
+				}
+				p.settle() // sooner than the new node would wait
 			}
 		}
 		p.end()

@@ -24,9 +24,11 @@ type registry struct {
 	unshown     map[*user]struct{} // watchers are to be told at the next tick
 	scratch     []byte
 	boxes       map[*user]struct{} // that wait for a time
+	moving      int                // users who belong to another owner now, and whose queue is read or written
 	nextRead    time.Time          // of a queue that a former owner left
 	absent      absences
 	undelivered []wire.Publish     // to a gateway that is gone; within Forget only
+	asked       map[string]int     // by user's key: requests that wait for lastSeen
 	lastSeen    batcher[int64]     // of users of whom nothing is known here
 	queues      batcher[bool]      // whether anything waits for a user
 	indexes     []indexed          // to be written
@@ -50,9 +52,11 @@ func (r *registry) clear() {
 	r.rooms = make(map[string]*hall)
 	r.unshown = make(map[*user]struct{})
 	r.boxes = make(map[*user]struct{})
+	r.asked = make(map[string]int)
 	r.large = make(map[*hall]struct{})
 	r.fresh = make(map[*hall]struct{})
 	r.absent = absences{}
+	r.moving = 0
 }
 
 // Key implements owner.Handler: who watches a user is a matter of that user's owner.
@@ -243,6 +247,7 @@ func (r *registry) concerns(key string, view uint64) bool {
 // user. Whichever is new is told by the other.
 func (r *registry) Moved() {
 	r.bequeath()
+	r.awaitCalls()
 	for _, u := range r.users {
 		for room, j := range u.rooms {
 			if r.lane.Moved(room) {
@@ -264,6 +269,10 @@ func (r *registry) Moved() {
 		}
 	}
 }
+
+// Settled implements owner.Telling: what is on its way into a queue comes before what the next owner
+// puts there.
+func (r *registry) Settled() bool { return r.moving == 0 }
 
 // Opened implements owner.Telling.
 func (r *registry) Opened() {

@@ -21,6 +21,9 @@ const codeUnavailable = uint16(protocol.CodeUnavailable)
 // away is what a client is told when something that its request needs cannot be reached.
 var away = &refusal{protocol.CodeUnavailable, "a part of the service is away: send again"}
 
+// queueFull refuses a direct message for which a user's queue has no room.
+var queueFull = &refusal{protocol.CodeTooMany, "target_user: away, and its queue is full"}
+
 // text is bytes as a string, for as long as they stay as they are.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 

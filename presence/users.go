@@ -211,14 +211,14 @@ func (r *registry) askUser(from owner.Source, a *wire.Ask) {
 	case wire.VerbSetPresence:
 		r.setPresence(from, a)
 	case wire.VerbGetPresence:
-		r.getPresence(from, a)
+		r.whenSeen(from, a, func(a *wire.Ask, seen int64) { r.getPresence(from, a, seen) })
 	case wire.VerbGetStatus:
 		p := r.look(a)
 		r.answer(from, &wire.Answer{Op: a.Op, Body: []byte(p.Status)})
 	case wire.VerbWatch:
-		r.watch(from, a)
+		r.whenSeen(from, a, func(a *wire.Ask, seen int64) { r.watch(from, a, seen) })
 	case wire.VerbUnwatch:
-		r.answer(from, &wire.Answer{Op: a.Op})
+		r.whenSeen(from, a, func(a *wire.Ask, _ int64) { r.answer(from, &wire.Answer{Op: a.Op}) })
 	}
 }
 
@@ -235,19 +235,35 @@ func (r *registry) look(a *wire.Ask) protocol.UserPresence {
 	return u.public(now)
 }
 
-func (r *registry) getPresence(from owner.Source, a *wire.Ask) {
-	p := r.look(a)
-	if p.LastSeen != 0 || r.cfg.Seen == nil {
-		r.answer(from, &wire.Answer{Op: a.Op, Body: protocol.AppendUserPresence(nil, &p)})
+// whenSeen has a request about a user dealt with, with the time at which the user was last seen where that is
+// not known here: Redis is asked then, and what comes meanwhile about the same user waits behind it.
+func (r *registry) whenSeen(from owner.Source, a *wire.Ask, deal func(*wire.Ask, int64)) {
+	if r.cfg.Seen == nil || r.asked[a.Key] == 0 && (a.Verb == wire.VerbUnwatch || r.look(a).LastSeen != 0) {
+		deal(a, 0)
 		return
 	}
-	// Offline for longer than this owner knows.
-	p.User = string([]byte(p.User))
-	op := a.Op
-	r.lastSeen.ask(p.User, func(at int64, _ error) {
-		p.LastSeen = at
-		r.answer(from, &wire.Answer{Op: op, Body: protocol.AppendUserPresence(nil, &p)})
+	key := string([]byte(a.Key))
+	ask := keepAsk(a)
+	ask.Key = key
+	r.asked[key]++
+	r.lastSeen.ask(wire.Name(key), func(at int64, _ error) {
+		if r.asked[key]--; r.asked[key] <= 0 {
+			delete(r.asked, key)
+		}
+		if r.lane.Owns(key) && r.lane.Alive(from.Gateway) {
+			deal(ask, at)
+		} else {
+			r.refuseAsk(from, ask, away)
+		}
 	})
+}
+
+func (r *registry) getPresence(from owner.Source, a *wire.Ask, seen int64) {
+	p := r.look(a)
+	if p.LastSeen == 0 {
+		p.LastSeen = seen
+	}
+	r.answer(from, &wire.Answer{Op: a.Op, Body: protocol.AppendUserPresence(nil, &p)})
 }
 
 func (r *registry) setPresence(from owner.Source, a *wire.Ask) {
@@ -345,8 +361,11 @@ func decodeMood(s wire.State) *mood {
 }
 
 // watch answers with how the user looks now: what changes from here on follows.
-func (r *registry) watch(from owner.Source, a *wire.Ask) {
+func (r *registry) watch(from owner.Source, a *wire.Ask, seen int64) {
 	u := r.user(a.Key)
+	if u.seen == 0 {
+		u.seen = seen
+	}
 	p := u.public(r.lane.Now().UnixMilli())
 	digest := digestOf(&p)
 	if u.watch == nil {

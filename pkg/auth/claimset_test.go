@@ -99,7 +99,7 @@ func TestClaims(t *testing.T) {
 
 func TestErrorNamesThePattern(t *testing.T) {
 	_, err := newVerifier(t, Config{Secret: testSecret}).Verify(hs(obj{"topics": obj{"subscribe": []string{"b..c"}}}))
-	if want := `token has bad topics: subscribe "b..c": topic has an empty token`; err == nil || err.Error() != want {
+	if want := `token has bad topics: subscribe "b..c": has an empty token`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -57,7 +57,7 @@ func TestMintErrors(t *testing.T) {
 		{"bad user", testSecret, TokenSpec{User: "a\x00", TTL: 1e9}, ErrUser.Error()},
 		{"bad session", testSecret, TokenSpec{User: "a", SessionID: "\n", TTL: 1e9}, ErrSession.Error()},
 		{"no life", testSecret, TokenSpec{User: "a"}, "token life must be positive, is 0s"},
-		{"bad topics", testSecret, TokenSpec{User: "a", TTL: 1e9, Topics: &topic.Grants{Publish: []string{""}}}, `token has bad topics: publish "": topic is empty`},
+		{"bad topics", testSecret, TokenSpec{User: "a", TTL: 1e9, Topics: &topic.Grants{Publish: []string{""}}}, `token has bad topics: publish "": is empty`},
 		{"too long", testSecret, TokenSpec{User: "a", TTL: 1e9, Roles: make([]string, 3000)}, ErrTooLong.Error()},
 	}
 	for _, tt := range tests {

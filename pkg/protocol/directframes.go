@@ -5,6 +5,9 @@ import "strconv"
 // queueRetryMS is when it is worth to try again after a 503 for a message to an absent user.
 const queueRetryMS = 1000
 
+// fullRetryMS is when it is worth to try again after a 429 because the target's queue is full.
+const fullRetryMS = 60_000
+
 // Direct is what a DirectMessage becomes for the connections of its target.
 type Direct struct {
 	Payload   []byte // raw JSON, passed on byte for byte
@@ -51,8 +54,8 @@ func AppendQueued(b []byte, id, messageID string) (buf, frame []byte) {
 }
 
 // AppendNotQueued appends the Error of a DirectMessage whose target is away and which does not
-// wait for it. Its details say so, and when to try again if the code is CodeUnavailable;
-// e.Details does not count.
+// wait for it. Its details say so, when to try again if the code is CodeUnavailable or CodeTooMany, and that
+// the latter is for the queue; e.Details does not count.
 func AppendNotQueued(b []byte, id, messageID string, e Error) (buf, frame []byte) {
 	b, at := head(b, "Error", id)
 	b = append(b, `{"code":`...)
@@ -62,9 +65,13 @@ func AppendNotQueued(b []byte, id, messageID string, e Error) (buf, frame []byte
 	b = append(b, `,"details":{"message_id":`...)
 	b = appendString(b, messageID)
 	b = append(b, `,"queued":false`...)
-	if e.Code == CodeUnavailable {
+	switch e.Code {
+	case CodeUnavailable:
 		b = append(b, `,"retry_after_ms":`...)
 		b = strconv.AppendInt(b, queueRetryMS, 10)
+	case CodeTooMany:
+		b = append(b, `,"limit":"queue","retry_after_ms":`...)
+		b = strconv.AppendInt(b, fullRetryMS, 10)
 	}
 	return finish(append(b, `}}}`...), at)
 }

@@ -62,11 +62,11 @@ func TestGrantsValidate(t *testing.T) {
 		{nil, ""},
 		{&Grants{}, ""},
 		{&Grants{Publish: []string{">"}, Subscribe: []string{"a.*", "$sys.>"}}, ""},
-		{&Grants{Publish: []string{"a", "b..c"}}, `publish "b..c": topic has an empty token`},
-		{&Grants{Subscribe: []string{"a.>.b"}}, `subscribe "a.>.b": topic has the wildcard > before its last token`},
-		{&Grants{Subscribe: []string{"a\nb"}}, `subscribe "a\nb": topic has white space`},
+		{&Grants{Publish: []string{"a", "b..c"}}, `publish "b..c": has an empty token`},
+		{&Grants{Subscribe: []string{"a.>.b"}}, `subscribe "a.>.b": has the wildcard > before its last token`},
+		{&Grants{Subscribe: []string{"a\nb"}}, `subscribe "a\nb": has white space`},
 		{&Grants{Publish: []string{strings.Repeat("é", 200)}},
-			`publish "` + strings.Repeat("é", 30) + `"…: topic is longer than 255 bytes`},
+			`publish "` + strings.Repeat("é", 30) + `"…: is longer than 255 bytes`},
 	}
 	for _, tt := range tests {
 		got := ""

@@ -23,16 +23,16 @@ const MaxLen = 255
 
 // What Validate and ValidatePattern find wrong, in words for the client.
 var (
-	ErrEmpty      = errors.New("topic is empty")
-	ErrTooLong    = errors.New("topic is longer than 255 bytes")
-	ErrEncoding   = errors.New("topic is not valid UTF-8")
-	ErrEmptyToken = errors.New("topic has an empty token")
-	ErrSpace      = errors.New("topic has white space")
-	ErrControl    = errors.New("topic has a control character")
+	ErrEmpty      = errors.New("is empty")
+	ErrTooLong    = errors.New("is longer than 255 bytes")
+	ErrEncoding   = errors.New("is not valid UTF-8")
+	ErrEmptyToken = errors.New("has an empty token")
+	ErrSpace      = errors.New("has white space")
+	ErrControl    = errors.New("has a control character")
 	// ErrWildcard is for names to publish to only: there is no publishing to a pattern.
-	ErrWildcard = errors.New("topic has a wildcard, which only a subscription may have")
+	ErrWildcard = errors.New("has a wildcard, which only a subscription may have")
 	// ErrTail is for patterns only: "a.>.b" is none.
-	ErrTail = errors.New("topic has the wildcard > before its last token")
+	ErrTail = errors.New("has the wildcard > before its last token")
 )
 
 const (
