@@ -53,7 +53,8 @@ func (l *loop) push(c *conn, frame []byte) { l.mark(c, l.enter(frame)) }
 // Hop 7 of a Broadcast's way; the last is drain.
 func (l *loop) deliver(d *wire.Deliver) {
 	frame := noFrame
-	if e := l.entries[d.Topic]; e != nil {
+	e := l.entries[d.Topic]
+	if e != nil {
 		frame = l.markAll(e, d, frame)
 		if d.State != 0 {
 			e.extra().state.Version = d.State // what the watchers know, for the user's next owner
@@ -62,12 +63,26 @@ func (l *loop) deliver(d *wire.Deliver) {
 	if l.patterns.Len() > 0 && wire.IsTopic(d.Topic) {
 		frame = l.deliverPatterns(d, frame)
 	}
-	if frame != noFrame {
+	switch {
+	case frame != noFrame:
 		l.gw.metrics.delivery.Observe(l.now.Sub(time.UnixMicro(d.SentAt)).Seconds())
+	case e == nil && wire.IsTopic(d.Topic):
+		l.unwanted(d.Topic)
 	}
 	if len(l.nodes) >= drainAfter {
 		l.drain()
 	}
+}
+
+// unwanted tells a lane again that nobody here wants a topic. It may have sent this before it got
+// the Leave, or never get that: when views change within moments, a lane may not hear of the one by
+// which the Leave went to another.
+func (l *loop) unwanted(topic string) {
+	if l.source == nil {
+		return
+	}
+	leave := wire.Interest{Topic: topic}
+	l.endRecord(l.from, l.fromLane, wire.AppendInterest(l.beginRecord(l.from, l.fromLane), wire.KindLeave, leave))
 }
 
 func (l *loop) markAll(e *entry, d *wire.Deliver, frame uint32) uint32 {

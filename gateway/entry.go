@@ -40,6 +40,7 @@ type entry struct {
 type extra struct {
 	state wire.State   // what the owner deposited for the next one
 	rooms []membership // of a user
+	unmet bool         // a user's last connection began without an answer of the user's owner
 }
 
 // subscriber is one connection in an entry; subscription is its other end.

@@ -59,7 +59,7 @@ func (l *loop) roomsFull(c *conn, key string) bool {
 	}
 	n := 0
 	for _, m := range me.more.rooms {
-		if m.room != nil && m.key != key {
+		if m.room != nil && !m.over && m.key != key {
 			n++
 		}
 	}

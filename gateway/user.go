@@ -104,7 +104,7 @@ func (l *loop) tellPresent(me *entry, u *upstream, lane int) {
 		me.setCount(was, cluster.Lane(me.hash, len(was.outs)), 0)
 	}
 	me.setCount(u, lane, me.connections())
-	p := wire.Present{Told: true, Key: me.name, Count: me.count, State: me.state()}
+	p := wire.Present{Told: true, Unmet: me.more != nil && me.more.unmet, Key: me.name, Count: me.count, State: me.state()}
 	if me.more != nil {
 		for _, m := range me.more.rooms {
 			if m.room != nil && !m.over {
@@ -156,7 +156,7 @@ func (l *loop) retell() {
 }
 
 // greeted lets a connection begin, with the rooms that its user is a member of.
-func (l *loop) greeted(h uint64, _ *wire.Answer) {
+func (l *loop) greeted(h uint64, a *wire.Answer) {
 	o := l.ops.find(h)
 	slot, gen, me, g := o.conn, o.cgen, o.entry, o.greet
 	l.ops.end(h)
@@ -167,6 +167,9 @@ func (l *loop) greeted(h uint64, _ *wire.Answer) {
 		return
 	}
 	defer l.guard(c)
+	if unmet := a == nil || a.Code != 0; unmet || me.more != nil {
+		me.extra().unmet = unmet
+	}
 	l.enroll(c, me)
 	l.count(me)
 	g.need = 1

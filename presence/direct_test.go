@@ -178,8 +178,10 @@ func (p *post) step() {
 		p.disconnect(name, oneOf(p.r, x.conns))
 	case what < 18 && len(p.redis.calls) > 0:
 		p.callOne()
-	case what == 18:
+	case what == 18 && p.r.IntN(2) == 0:
 		p.net.Deliver()
+	case what == 18:
+		p.net.DeliverSome(p.r.IntN(20))
 	case what == 19:
 		p.note("time passes")
 		p.net.Pass(ownertest.Step)
@@ -221,7 +223,7 @@ func (p *post) end() {
 
 // Users come and go while messages are sent to them: those for whoever is away wait, and all arrive, in order.
 func TestDirectMessagesLikeTheirModel(t *testing.T) {
-	seeded(t, seeds(6), func(t *testing.T, r *rand.Rand) {
+	seeded(t, 6, func(t *testing.T, r *rand.Rand) {
 		p := newPost(t, r)
 		p.unread = func() bool { return r.IntN(4) == 0 }
 		for range 700 {
@@ -233,7 +235,7 @@ func TestDirectMessagesLikeTheirModel(t *testing.T) {
 
 // The same while gateways die with what is on its way to them.
 func TestDirectMessagesAndGatewaysThatDie(t *testing.T) {
-	seeded(t, seeds(6), func(t *testing.T, r *rand.Rand) {
+	seeded(t, 6, func(t *testing.T, r *rand.Rand) {
 		p := newPost(t, r)
 		for range 700 {
 			if p.step(); r.IntN(30) > 0 {
@@ -243,6 +245,12 @@ func TestDirectMessagesAndGatewaysThatDie(t *testing.T) {
 			if l.gateway == p.senders[0].loop.gateway {
 				continue
 			}
+			for range 5 {
+				name, _ := p.reader()
+				p.send(oneOf(r, p.senders), name)
+			}
+			p.net.DeliverSome(r.IntN(20))
+			p.look()
 			p.note("gateway %d dies", l.gateway.ID)
 			p.killGateway(l.gateway)
 			for _, x := range p.readers {
@@ -257,7 +265,7 @@ func TestDirectMessagesAndGatewaysThatDie(t *testing.T) {
 
 // The same while nodes come, and users move to them.
 func TestDirectMessagesAndNodesThatCome(t *testing.T) {
-	seeded(t, seeds(6), func(t *testing.T, r *rand.Rand) {
+	seeded(t, 6, func(t *testing.T, r *rand.Rand) {
 		p := newPost(t, r)
 		p.moves = true
 		for range 700 {
@@ -277,6 +285,32 @@ func TestDirectMessagesAndNodesThatCome(t *testing.T) {
 		}
 		p.end()
 	})
+}
+
+// A message that is on its way into a queue when the user gets another owner comes before what that puts there.
+func TestQueueMovesInOrder(t *testing.T) {
+	p := newPost(t, rand.New(rand.NewPCG(1, 0)))
+	for i := range 20 {
+		p.readers["away "+strconv.Itoa(i)] = &reader{last: make(map[string]int), seen: make(map[string]int), owed: make(map[int]string)}
+	}
+	all := func(do func(name string)) {
+		for i := range 20 {
+			do("away " + strconv.Itoa(i))
+		}
+	}
+	all(func(name string) { p.send(p.senders[0], name) })
+	p.net.Deliver()
+	p.addNode(2)
+	p.net.View()
+	all(func(name string) { p.send(p.senders[0], name) })
+	for p.net.Deliver(); len(p.redis.calls) > 0; p.net.Deliver() {
+		last := len(p.redis.calls) - 1
+		call := p.redis.calls[last]
+		p.redis.calls = p.redis.calls[:last]
+		call()
+	}
+	p.pass(time.Second)
+	p.end()
 }
 
 // Redis is away: who is there gets its messages, senders to others are told, and what waited before waits on.

@@ -2,7 +2,6 @@ package presence
 
 import (
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 
@@ -22,10 +21,3 @@ func seedName(seed uint64) string { return "seed=" + strconv.FormatUint(seed, 10
 
 // oneOf picks one of a list.
 func oneOf[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
-
-func seeds(n int) int {
-	if s := os.Getenv("TMP_SEEDS"); s != "" {
-		n, _ = strconv.Atoi(s)
-	}
-	return n
-}

@@ -16,7 +16,8 @@ type registry struct {
 	metrics          *metrics
 	redis, jetstream *crew
 	directory
-	rooms map[string]*hall // by key
+	heard map[place]time.Time // when a place that is in the directory last sent its digest
+	rooms map[string]*hall    // by key
 
 	fanout      owner.Fanout
 	frame       []byte
@@ -49,6 +50,7 @@ func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew)
 
 func (r *registry) clear() {
 	r.directory = newDirectory()
+	r.heard = make(map[place]time.Time)
 	r.rooms = make(map[string]*hall)
 	r.unshown = make(map[*user]struct{})
 	r.boxes = make(map[*user]struct{})
@@ -132,8 +134,11 @@ func (r *registry) Apply(from owner.Source, rec wire.Record) {
 			return
 		}
 		if wire.IsRoom(i.Topic) {
-			if rec.Kind != wire.KindLeave || r.rooms[i.Topic] != nil {
+			switch h := r.rooms[i.Topic]; {
+			case rec.Kind != wire.KindLeave || h != nil && h.state != hallTold:
 				r.inRoom(i.Topic, from, rec)
+			case h != nil: // others are still to tell of it: a Leave comes before the view is open
+				h.interest.Remove(from.Gateway, 1<<from.Loop)
 			}
 		} else if rec.Kind == wire.KindLeave {
 			r.unwatched(from, &i)
@@ -301,6 +306,7 @@ func (r *registry) Tick() {
 			r.tidy(u)
 		}
 	}
+	r.tickDigests(now)
 	r.tickAbsent(now)
 	r.tickQueues(now)
 	r.tickEvents(now)

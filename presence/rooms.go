@@ -185,6 +185,11 @@ func (r *registry) create(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 	h.durable = c.Durable
 	image, ask := next.image(), keepAsk(a)
 	r.commit(h, from, rec, func(ctx context.Context) (uint64, error) {
+		for user := range image.Members {
+			if err := r.cfg.Durable.AddUserRoom(ctx, user, image.Name); err != nil {
+				return 0, err
+			}
+		}
 		err := r.cfg.Durable.Create(ctx, image)
 		return image.Revision, err
 	}, func() {
@@ -285,10 +290,14 @@ func keepAsk(a *wire.Ask) *wire.Ask {
 	return &c
 }
 
-// put writes a member of a durable room.
+// put writes a member of a durable room. That the room is one of the user's is written first: should this node die
+// in between, the room's next owner knows better.
 func (r *registry) put(h *hall, user string, m member) func(context.Context) (uint64, error) {
 	name, revision := h.name(), h.revision
 	return func(ctx context.Context) (uint64, error) {
+		if err := r.cfg.Durable.AddUserRoom(ctx, user, name); err != nil {
+			return 0, err
+		}
 		return r.cfg.Durable.Put(ctx, name, revision, user, durable.Member{Joined: m.joined, Version: m.version})
 	}
 }
@@ -416,6 +425,7 @@ func (r *registry) delete(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 		r.dismiss(h, "", version)
 		details, _ := json.Marshal(map[string]string{"room": h.name()}) // a string cannot fail
 		r.status(from, ask, "room_deleted", details)
+		delete(r.large, h)
 		h.room, h.state = room{key: h.key, told: h.told, version: version}, hallNone
 	})
 }

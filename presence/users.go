@@ -54,6 +54,9 @@ func (r *registry) told(from owner.Source, view uint64, p *wire.Present) {
 	}
 	r.tellRooms(u, at, p.Rooms)
 	r.changed(u, was)
+	if p.Unmet && !u.loaded && u.connections > 0 && r.cfg.Durable != nil {
+		r.loadRooms(u)
+	}
 }
 
 // user finds or begins a user's record.
@@ -151,17 +154,6 @@ func (r *registry) forgetPlace(at place) {
 			r.left(u)
 		}
 	}
-}
-
-// compare holds a gateway loop's digest against what is known here, and asks to be told again where they
-// differ: a record was lost, or refused.
-func (r *registry) compare(from owner.Source, d wire.Digest) {
-	at := place{from.Gateway, from.Loop}
-	if !r.lane.Open() || r.agrees(at, d) {
-		return
-	}
-	r.metrics.resyncs.Inc()
-	r.lane.End(from.Gateway, wire.AppendResync(r.lane.Begin(from.Gateway), wire.Resync{Loop: uint8(from.Loop)}))
 }
 
 // greet answers the connections that begin: the memberships went to their loops before.

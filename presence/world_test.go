@@ -60,7 +60,7 @@ func newWorld(t *testing.T, r *rand.Rand, cfg Config) *world {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the last steps:\n%s", strings.Join(w.log[max(0, len(w.log)-600):], "\n"))
+			t.Logf("the last steps:\n%s", strings.Join(w.log[max(0, len(w.log)-100):], "\n"))
 		}
 	})
 	m := newMetrics(prometheus.NewRegistry())

@@ -50,7 +50,7 @@ func (d *Detached) Tick(now time.Time) { d.turn(now, func() { d.lane.tick() }) }
 func (d *Detached) Call(now time.Time) bool {
 	select {
 	case f := <-d.lane.calls:
-		d.turn(now, f)
+		d.turn(now, func() { d.lane.result(f) })
 		return true
 	default:
 		return false

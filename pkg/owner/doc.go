@@ -25,5 +25,12 @@
 // all the same, counted and logged: a stuck gateway delays a moved key, it does not stop it.
 //
 // A record by a view that this lane does not know yet waits for the view; one by a view
-// that is past is forwarded to its owner, once, never in a circle.
+// that is past is forwarded to its owner, once, never in a circle. What a loop sent to several
+// owners by views that followed each other within moments may meet at the next one with its order
+// unknown: then some of it is refused (Lane.openWaiting).
+//
+// What a gateway tells of its own accord is taken by whoever it tells, at once, and forgotten
+// when everybody goes by a view that gives the key to others: whoever comes back with the key tells it
+// again. A lane that nobody tells of a view in between may keep a loop's interest for too
+// long, never forget it too early. A loop that gets what it has no use for says Leave.
 package owner

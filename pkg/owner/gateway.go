@@ -15,18 +15,28 @@ type Gateway struct {
 	// Forget: an index for a Handler's tables.
 	Slot int
 
-	listed bool // in the current view; until then only heard of
-	ends   ends
-	synced []uint64 // per loop: the view that it last said it goes by
+	listed  bool // in the current view; until then only heard of
+	ends    ends
+	courses []course // per loop
+}
+
+// tidy reports whether nothing that the loops told is by another view than this one.
+func (g *Gateway) tidy(view uint64) bool {
+	for i := range g.courses {
+		if c := &g.courses[i]; c.told || c.at() != view && (g.listed || c.n > 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // peer is what a lane knows of another owner.
 type peer struct {
-	ref      cluster.Ref
-	node     cluster.Node
-	outs     []*link.Out // to each of its lanes
-	ends     ends
-	released []uint64 // per lane: the view that it last released
+	ref     cluster.Ref
+	node    cluster.Node
+	outs    []*link.Out // to each of its lanes
+	ends    ends
+	courses []course // per lane
 }
 
 // listed reports whether it has been in a view; until then it is only heard of.
@@ -43,10 +53,10 @@ type ends struct {
 
 func newEnds(lanes int, now time.Time) ends { return ends{ins: make([]link.In, lanes), heard: now} }
 
-// allAt reports whether every entry of a list of views is v.
-func allAt(views []uint64, v uint64) bool {
-	for _, w := range views {
-		if w != v {
+// allAt reports whether every one of some courses is at a view.
+func allAt(courses []course, view uint64) bool {
+	for i := range courses {
+		if courses[i].at() != view {
 			return false
 		}
 	}

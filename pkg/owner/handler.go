@@ -8,11 +8,12 @@ type Handler interface {
 	// that concerns every lane (a pattern): it is applied wherever it arrives.
 	Key(wire.Record) (key string, keyed bool, err error)
 
-	// Apply deals with a record of a key that this lane owns, in order.
+	// Apply deals with a record of a key that this lane owns, in order. A Leave without an op comes as
+	// what is told does: at once.
 	Apply(from Source, rec wire.Record)
 
 	// Tell takes what a gateway says about a key of its own accord (wire.Record.Told), at once,
-	// whatever the state of the view. view is the one it went by.
+	// whatever the state of the view and whoever owns the key. view is the one it went by.
 	Tell(from Source, view uint64, rec wire.Record)
 
 	// Refuse answers a record that could not be dealt with: Error 503.
@@ -21,8 +22,8 @@ type Handler interface {
 	// Forget drops all that a gateway said: it is gone.
 	Forget(*Gateway)
 
-	// Keep drops the keys for which keep is false: they belong to others now. view is
-	// the version of the view by which the key was last told.
+	// Keep drops the keys for which keep is false: they belong to others. view is the version of the view
+	// by which the key was last told.
 	Keep(keep func(key string, view uint64) bool)
 
 	// Reset drops everything: this node was deposed.
@@ -42,6 +43,10 @@ type Telling interface {
 	// Moved is called when a new view was adopted, before anything is released by it: the
 	// new owners of keys (Lane.Moved) are to be told what this lane knows.
 	Moved()
+
+	// Settled reports whether nothing is under way any more for keys that moved away when Moved was called: their
+	// new owners wait for it, HoldMax at most.
+	Settled() bool
 
 	// Opened is called when the keys of the current view are all open.
 	Opened()

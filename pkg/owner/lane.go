@@ -67,9 +67,9 @@ type Lane struct {
 	idle     bool        // the next tick is tickIdle away
 	views    viewState
 	waiting  waitRoom
-	id       []byte    // scratch for NextID
-	serial   uint64    // of the last NextID
-	back     []waiting // what a peer that is gone never took, until adopt has dealt with it
+	id       []byte // scratch for NextID
+	serial   uint64 // of the last NextID
+	back     []item // what a peer that is gone never took, until adopt has dealt with it
 }
 
 // event is what the node tells its lanes.
@@ -150,10 +150,9 @@ func (l *Lane) run(ctx context.Context) {
 			l.event(e)
 		case call := <-l.calls:
 			l.now = time.Now()
-			call()
+			l.result(call)
 			for range min(len(l.calls), turnBatches) {
-				call = <-l.calls
-				call()
+				l.result(<-l.calls)
 			}
 		case <-timer.C:
 			l.now = time.Now()
@@ -280,11 +279,13 @@ func (l *Lane) upRecord(g *Gateway, h wire.Header, rec wire.Record) {
 	case wire.KindSynced:
 		var m wire.Mark
 		if m.Decode(rec.Body) == nil {
-			g.synced[h.FromLane] = m.View
-			l.settle()
+			l.say(&g.courses[h.FromLane], m.View)
 		}
 	default:
-		l.route(Source{Gateway: g, Loop: h.FromLane}, h.View, rec, false)
+		l.route(&item{
+			from: Source{Gateway: g, Loop: h.FromLane}, view: h.View, rec: rec,
+			course: &g.courses[h.FromLane], place: g.courses[h.FromLane].place(h.View),
+		})
 	}
 }
 
@@ -298,8 +299,7 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 	case wire.KindReleased:
 		var m wire.Mark
 		if m.Decode(rec.Body) == nil {
-			p.released[h.FromLane] = m.View
-			l.settle()
+			l.say(&p.courses[h.FromLane], m.View)
 		}
 	case wire.KindForward:
 		var f wire.Forward
@@ -312,12 +312,31 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 			return
 		}
 		g := l.gateway(ref, int(f.Lanes))
-		l.route(Source{Gateway: g, Loop: f.FromLane}, f.View, f.Record, true)
+		if int(f.FromLane) >= len(g.courses) {
+			l.metrics.dropped.WithLabelValues(dropFormat).Inc()
+			return
+		}
+		l.route(&item{
+			from: Source{Gateway: g, Loop: f.FromLane}, via: p, view: f.View, rec: f.Record,
+			course: &p.courses[h.FromLane], place: p.courses[h.FromLane].place(f.View),
+		})
 	default:
 		if l.telling != nil {
+			if !l.views.knows(h.View) {
+				p.courses[h.FromLane].told, l.views.tidy = true, false
+			}
 			l.telling.Peer(h.View, rec)
 		}
 	}
+}
+
+// say notes that a loop or a lane goes by a view.
+func (l *Lane) say(c *course, view uint64) {
+	c.say(view)
+	if l.waiting.ahead > 0 && l.views.knows(view) {
+		l.rerouteWaiting() // something may have waited for a view that was left since
+	}
+	l.settle()
 }
 
 // refused takes the NATS server's word that nobody listens where we sent a batch.
@@ -367,6 +386,12 @@ func (l *Lane) event(e event) {
 	case e.is != nil:
 		e.answer <- e.is(l)
 	}
+}
+
+// result deals with a result of work done elsewhere; a view change may have waited for it.
+func (l *Lane) result(call func()) {
+	call()
+	l.settle()
 }
 
 // Do has the lane call f, which may block no more than a Handler may. It is for other
@@ -465,7 +490,7 @@ func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
 		return g
 	}
 	lanes = max(lanes, 1)
-	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), synced: make([]uint64, lanes)}
+	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), courses: make([]course, lanes)}
 	g.ends.out = l.newOut(ref, wire.Down(ref.ID, l.index%lanes), downBound)
 	for g.Slot < len(l.slots) && l.slots[g.Slot] != nil {
 		g.Slot++
@@ -480,7 +505,7 @@ func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
 
 func (l *Lane) addPeer(n cluster.Node) *peer {
 	lanes := max(n.Lanes, 1)
-	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes, l.now), released: make([]uint64, lanes)}
+	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes, l.now), courses: make([]course, lanes)}
 	for i := range lanes {
 		p.outs = append(p.outs, l.newOut(n.Ref, wire.Peer(n.ID, i), peerBound))
 	}

@@ -15,92 +15,148 @@ const (
 	waitBytes = 32 << 20
 )
 
-// waitRoom holds the records of keys that are not open yet.
-type waitRoom struct {
-	forwarded, direct []waiting
-	bytes             int
+// item is a record on its way through a lane.
+type item struct {
+	from   Source
+	via    *peer   // who forwarded it; nil: it came directly
+	view   uint64  // by which it was sent here, by its loop or by a lane of via
+	course *course // of that
+	place  int     // in that
+	rec    wire.Record
+	until  time.Time // how long it may wait; zero: it has not waited yet, and its body is not a copy
 }
 
-type waiting struct {
-	from      Source
-	view      uint64
-	rec       wire.Record // its body is a copy
-	forwarded bool
-	until     time.Time
+// waitRoom holds the records of keys that are not open yet, and of views that are still to
+// come.
+type waitRoom struct {
+	forwarded, direct []item
+	bytes             int
+	ahead             int // how many of them wait for a view
 }
 
 func (w *waitRoom) len() int { return len(w.forwarded) + len(w.direct) }
 
-// route decides what becomes of a record: dealt with here, kept waiting, or forwarded. view is
-// the one by which it was sent here, by a gateway or by whoever forwarded it.
-func (l *Lane) route(from Source, view uint64, rec wire.Record, forwarded bool) {
-	key, keyed, err := l.handler.Key(rec)
+// route decides what becomes of a record: dealt with here, kept waiting, or forwarded.
+func (l *Lane) route(it *item) {
+	key, keyed, err := l.handler.Key(it.rec)
 	if err != nil {
 		l.metrics.dropped.WithLabelValues(dropFormat).Inc()
 		return
 	}
 	if !keyed {
-		l.handler.Apply(from, rec)
-		return
-	}
-	if rec.Told() {
-		l.handler.Tell(from, view, rec)
+		l.handler.Apply(it.from, it.rec)
 		return
 	}
 	hash := cluster.Hash(key)
-	switch {
-	case l.owns(hash):
-		if l.held(hash) {
-			l.wait(from, view, rec, forwarded)
-			return
-		}
-		l.handler.Apply(from, rec)
-	case !l.views.knows(view):
-		l.wait(from, view, rec, forwarded) // the sender is ahead of us
-	case forwarded:
-		l.metrics.refused.Inc()
-		l.handler.Refuse(from, rec)
+	switch owned := l.owns(hash); {
+	case tells(it.rec):
+		l.told(it, owned)
+	case owned && l.held(hash):
+		l.wait(it, false)
+	case owned && it.via == nil:
+		l.handler.Apply(it.from, it.rec)
+	case owned:
+		l.deny(it) // too late: what was sent after it may have come directly
+	case l.ahead(it):
+		l.wait(it, true)
+	case it.via != nil:
+		l.deny(it)
 	default:
-		l.forward(from, hash, rec)
+		l.forward(it, hash)
 	}
 }
 
+// tells reports whether a record is a gateway's own account of a key, which asks for no answer.
+func tells(rec wire.Record) bool {
+	if rec.Kind == wire.KindLeave {
+		var i wire.Interest
+		return i.Decode(rec.Body) == nil && i.Op == 0
+	}
+	return rec.Told()
+}
+
+// told takes what a gateway tells, at once: what is published meanwhile waits. Whoever is not
+// the key's owner may be so by a view that is still to come, and forgets it otherwise (tidy).
+func (l *Lane) told(it *item, owned bool) {
+	if it.via != nil {
+		return // the gateway tells each owner itself
+	}
+	if !owned {
+		l.views.tidy = false
+	}
+	if it.place > it.course.n {
+		it.course.told = true
+	}
+	if it.rec.Told() {
+		l.handler.Tell(it.from, it.view, it.rec)
+	} else {
+		l.handler.Apply(it.from, it.rec)
+	}
+}
+
+func (l *Lane) deny(it *item) {
+	l.metrics.refused.Inc()
+	l.handler.Refuse(it.from, it.rec)
+}
+
+// ahead reports whether a record was sent by a view that is still to come here.
+func (l *Lane) ahead(it *item) bool {
+	if here := l.reached(it.course); here > 0 {
+		return it.place > here
+	}
+	return !l.views.knows(it.view) && it.place > max(it.course.last(l.views.knows), it.course.forgotten())
+}
+
+// reached is the place in a course at which it came to the current view, 0 if it has not.
+func (l *Lane) reached(c *course) int {
+	return c.last(func(view uint64) bool { return view == l.views.current.Version })
+}
+
 // forward passes a record to the owner of its key, once.
-func (l *Lane) forward(from Source, hash uint64, rec wire.Record) {
+func (l *Lane) forward(it *item, hash uint64) {
 	own := l.views.current
 	i := own.Owner(hash)
 	if i < 0 {
-		l.metrics.refused.Inc()
-		l.handler.Refuse(from, rec)
+		l.deny(it)
 		return
 	}
 	n := own.Active[i]
 	p := l.peers[n.Ref]
 	if p == nil || n.Ref == l.self { // ourselves: the sender counted our lanes otherwise
-		l.metrics.refused.Inc()
-		l.handler.Refuse(from, rec)
+		l.deny(it)
 		return
+	}
+	if it.rec.Kind == wire.KindJoin {
+		// For the gateway, we have been told: it tells nobody else before it has left its view.
+		l.views.tidy = false
+		l.handler.Tell(it.from, it.view, it.rec)
 	}
 	l.metrics.forwarded.Inc()
 	o := p.outs[cluster.Lane(hash, n.Lanes)]
 	o.End(wire.AppendForward(l.begin(o), &wire.Forward{
-		FromID: from.Ref.ID, FromInc: from.Ref.Inc, FromLane: from.Loop,
-		Lanes: uint8(len(from.ends.ins)), View: own.Version, Record: rec,
+		FromID: it.from.Ref.ID, FromInc: it.from.Ref.Inc, FromLane: it.from.Loop,
+		Lanes: uint8(len(it.from.ends.ins)), View: own.Version, Record: it.rec,
 	}), l.now)
 }
 
 // wait keeps a record until its view is here and open.
-func (l *Lane) wait(from Source, view uint64, rec wire.Record, forwarded bool) {
-	if l.waiting.bytes+len(rec.Body) > waitBytes {
+func (l *Lane) wait(it *item, ahead bool) {
+	if l.waiting.bytes+len(it.rec.Body) > waitBytes {
 		l.metrics.dropped.WithLabelValues(dropWaitFull).Inc()
-		l.handler.Refuse(from, rec)
+		l.handler.Refuse(it.from, it.rec)
 		return
 	}
-	l.metrics.held.Inc()
-	rec.Body = append([]byte(nil), rec.Body...)
-	l.waiting.bytes += len(rec.Body)
-	w := waiting{from: from, view: view, rec: rec, forwarded: forwarded, until: l.now.Add(waitMax)}
-	if forwarded {
+	w := *it
+	if w.until.IsZero() {
+		l.metrics.held.Inc()
+		w.rec.Body = append([]byte(nil), it.rec.Body...)
+		w.until = l.now.Add(waitMax)
+	}
+	l.waiting.bytes += len(w.rec.Body)
+	if ahead {
+		l.waiting.ahead++
+	}
+	if w.via != nil {
 		l.waiting.forwarded = append(l.waiting.forwarded, w)
 	} else {
 		l.waiting.direct = append(l.waiting.direct, w)
@@ -121,14 +177,14 @@ func (l *Lane) takeBack(p *peer, o *link.Out) {
 			if g == nil {
 				continue
 			}
-			from := Source{Gateway: g, Loop: f.FromLane}
-			if !never || !l.ownedBy(p, f.Record) {
-				l.metrics.refused.Inc()
-				l.handler.Refuse(from, f.Record)
+			it := item{from: Source{Gateway: g, Loop: f.FromLane}, view: f.View, course: &g.courses[f.FromLane], rec: f.Record}
+			if !never || !l.ownedBy(p, it.rec) {
+				l.deny(&it)
 				continue
 			}
-			f.Record.Body = append([]byte(nil), f.Record.Body...)
-			l.back = append(l.back, waiting{from: from, view: f.View, rec: f.Record, until: l.now.Add(waitMax)})
+			it.rec.Body = append([]byte(nil), it.rec.Body...)
+			it.until = l.now.Add(waitMax)
+			l.back = append(l.back, it)
 		}
 	}
 }
@@ -140,51 +196,79 @@ func (l *Lane) ownedBy(p *peer, rec wire.Record) bool {
 	return err == nil && i >= 0 && l.views.current.Active[i].Ref == p.ref
 }
 
-// openWaiting deals with what waited: what was forwarded came first.
-func (l *Lane) openWaiting() { l.rerouteWaiting() }
-
-// rerouteWaiting decides anew on everything that waits, in order.
+// rerouteWaiting decides anew on everything that waits, in order: what was forwarded came
+// first.
 func (l *Lane) rerouteWaiting() {
 	w, back := l.waiting, l.back
 	l.waiting, l.back = waitRoom{}, nil
-	for _, list := range [][]waiting{w.forwarded, back, w.direct} {
+	for _, list := range [][]item{w.forwarded, back, w.direct} {
 		for i := range list {
-			at := &list[i]
-			before := l.waiting.len()
-			l.route(at.from, at.view, at.rec, at.forwarded)
-			if l.waiting.len() > before { // it still waits, no longer than at first
-				if at.forwarded {
-					l.waiting.forwarded[len(l.waiting.forwarded)-1].until = at.until
-				} else {
-					l.waiting.direct[len(l.waiting.direct)-1].until = at.until
-				}
-			}
+			l.route(&list[i])
 		}
+	}
+}
+
+// openWaiting deals with what waited for the view to open: what was forwarded came first. If
+// views changed so fast that a loop's records for one key came by several ways, nobody knows
+// their order: those that came one way are dealt with, and then those that came by this view;
+// the others are refused.
+func (l *Lane) openWaiting() {
+	type stream struct {
+		Source
+		hash uint64
+	}
+	ways := make(map[stream]*peer)
+	w := l.waiting
+	l.waiting = waitRoom{}
+	for _, list := range [][]item{w.forwarded, w.direct} {
+		for i := range list {
+			it := &list[i]
+			if it.via == nil && it.place >= l.reached(it.course) {
+				l.open(it)
+				continue
+			}
+			key, _, _ := l.handler.Key(it.rec) // it was read before
+			s := stream{it.from, cluster.Hash(key)}
+			if via, ok := ways[s]; ok && via != it.via {
+				l.deny(it)
+				continue
+			}
+			ways[s] = it.via
+			l.open(it)
+		}
+	}
+}
+
+// open deals with a record that waited, if for its key.
+func (l *Lane) open(it *item) {
+	if key, _, _ := l.handler.Key(it.rec); l.owns(cluster.Hash(key)) {
+		l.handler.Apply(it.from, it.rec)
+	} else {
+		l.route(it)
 	}
 }
 
 // expireWaiting refuses what has waited too long.
 func (l *Lane) expireWaiting() {
-	l.keepWaiting(func(w *waiting) bool {
+	l.keepWaiting(func(w *item) bool {
 		if l.now.Before(w.until) {
 			return true
 		}
-		l.metrics.refused.Inc()
-		l.handler.Refuse(w.from, w.rec)
+		l.deny(w)
 		return false
 	})
 }
 
 // dropWaitingOf forgets what waits for a gateway that is gone.
 func (l *Lane) dropWaitingOf(g *Gateway) {
-	l.keepWaiting(func(w *waiting) bool { return w.from.Gateway != g })
+	l.keepWaiting(func(w *item) bool { return w.from.Gateway != g })
 }
 
-func (l *Lane) keepWaiting(keep func(*waiting) bool) {
+func (l *Lane) keepWaiting(keep func(*item) bool) {
 	if l.waiting.len() == 0 {
 		return
 	}
-	for _, list := range []*[]waiting{&l.waiting.forwarded, &l.waiting.direct} {
+	for _, list := range []*[]item{&l.waiting.forwarded, &l.waiting.direct} {
 		kept := (*list)[:0]
 		for i := range *list {
 			if w := &(*list)[i]; keep(w) {

@@ -33,6 +33,7 @@ type viewState struct {
 	since   time.Time       // when current was adopted
 
 	released bool                // Released(current) was told
+	tidy     bool                // and nothing is known here of keys that are others'
 	marks    map[*Gateway]uint64 // until then: what each must have acknowledged first
 }
 
@@ -95,7 +96,7 @@ func (v *viewState) turn(now time.Time) {
 			v.opened, v.shut = nil, nil
 		}
 	}
-	v.open, v.released, v.since = false, false, now
+	v.open, v.released, v.tidy, v.since = false, false, false, now
 }
 
 // mark notes what was sent to each gateway by the views before: a key that is another's from
@@ -216,7 +217,7 @@ func (l *Lane) depose(self cluster.Ref) {
 	clear(l.peers)
 	clear(l.gone)
 	l.slots, l.dirty = nil, nil
-	l.waiting = waitRoom{}
+	l.waiting, l.back = waitRoom{}, nil
 	l.views.reset()
 	l.self = self
 	l.handler.Reset()
@@ -256,13 +257,23 @@ func (l *Lane) held(hash uint64) bool {
 // what has arrived allows.
 func (l *Lane) settle() {
 	v := &l.views
-	if !v.unsettled() || v.since.IsZero() {
+	if !v.member || v.since.IsZero() || v.open && v.tidy {
 		return
 	}
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
-	if !v.released && (late || synced && l.allAcked()) {
+	if !v.released && (late || synced && l.allAcked() && (l.telling == nil || l.telling.Settled())) {
+		if synced && l.waiting.ahead > 0 {
+			l.rerouteWaiting() // what belongs to others goes there before they open
+		}
 		l.release()
+		if !synced && l.telling != nil {
+			l.forgetMoved()
+		}
+	}
+	if v.released && !v.tidy && l.allTidy() {
+		v.tidy = true
+		l.handler.Keep(func(key string, _ uint64) bool { return l.owns(cluster.Hash(key)) })
 	}
 	if !v.open && ((synced && l.allReleased()) || late) {
 		if late && !(synced && l.allReleased()) {
@@ -281,7 +292,7 @@ func (l *Lane) settle() {
 
 func (l *Lane) allSynced() bool {
 	for _, g := range l.gateways {
-		if g.listed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !allAt(g.courses, l.views.current.Version) {
 			return false
 		}
 	}
@@ -299,7 +310,7 @@ func (l *Lane) allAcked() bool {
 
 func (l *Lane) allReleased() bool {
 	for _, p := range l.peers {
-		if p.listed() && !allAt(p.released, l.views.current.Version) {
+		if p.listed() && !allAt(p.courses, l.views.current.Version) {
 			return false
 		}
 	}
@@ -309,20 +320,19 @@ func (l *Lane) allReleased() bool {
 // missing names who has not followed the view, for the log.
 func (l *Lane) missing() (who []string) {
 	for _, g := range l.gateways {
-		if g.listed && !allAt(g.synced, l.views.current.Version) {
+		if g.listed && !allAt(g.courses, l.views.current.Version) {
 			who = append(who, "gateway "+g.Ref.String())
 		}
 	}
 	for _, p := range l.peers {
-		if p.listed() && !allAt(p.released, l.views.current.Version) {
+		if p.listed() && !allAt(p.courses, l.views.current.Version) {
 			who = append(who, "owner "+p.ref.String())
 		}
 	}
 	return who
 }
 
-// release tells the other owners that nothing of an older view will come from here,
-// and drops the keys that are theirs now.
+// release tells the other owners that nothing of an older view will come from here.
 func (l *Lane) release() {
 	v := &l.views
 	v.released, v.marks = true, nil
@@ -331,10 +341,31 @@ func (l *Lane) release() {
 			o.End(wire.AppendMark(l.begin(o), wire.KindReleased, wire.Mark{View: v.current.Version}), l.now)
 		}
 	}
+}
+
+// forgetMoved forgets the keys of others although not all gateways go by the view: those who
+// tell lanes of their keys act on them.
+func (l *Lane) forgetMoved() {
 	l.handler.Keep(func(key string, told uint64) bool {
 		// Told by a view that is still to come here: we may be its owner then.
-		return l.owns(cluster.Hash(key)) || !v.knows(told)
+		return l.owns(cluster.Hash(key)) || !l.views.knows(told)
 	})
+}
+
+// allTidy reports whether everybody goes by the current view, and has told nothing by a
+// later one: whoever comes back to this lane with a key tells it again.
+func (l *Lane) allTidy() bool {
+	for _, g := range l.gateways {
+		if !g.tidy(l.views.current.Version) {
+			return false
+		}
+	}
+	for _, p := range l.peers {
+		if slices.ContainsFunc(p.courses, func(c course) bool { return c.told }) {
+			return false
+		}
+	}
+	return true
 }
 
 // settled reports whether no view change is under way here.

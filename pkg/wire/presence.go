@@ -19,6 +19,7 @@ func (c *cursor) state() State { return State{Version: c.u64(), Body: c.bytes()}
 type Present struct {
 	Op    uint64 // the loop's handle for the Answer, a connection's beginning; 0: none is wanted
 	Told  bool   // told of the loop's own accord, as the owner is new
+	Unmet bool   // with Told: connections began without an owner's answer, which may have rooms that the loop does not know
 	Key   string // the user's
 	Count uint32
 	Conn  Conn  // with Op: the connection that begins
@@ -36,7 +37,7 @@ type Membership struct {
 func AppendPresent(b []byte, p *Present) []byte {
 	b, at := begin(b, KindPresent)
 	b = binary.LittleEndian.AppendUint64(b, p.Op)
-	b = append(b, flag(p.Told, 1))
+	b = append(b, flag(p.Told, 1)|flag(p.Unmet, 2))
 	b = appendBytes(b, p.Key)
 	b = binary.LittleEndian.AppendUint32(b, p.Count)
 	b = appendConn(b, p.Conn)
@@ -47,10 +48,10 @@ func AppendPresent(b []byte, p *Present) []byte {
 // Decode reads the body of a record; strings alias it.
 func (p *Present) Decode(body []byte) error {
 	c := cursor{b: body}
-	*p = Present{
-		Op: c.u64(), Told: c.u8()&1 != 0, Key: c.str(), Count: c.u32(), Conn: c.conn(), State: c.state(),
-		Rooms: c.memberships(),
-	}
+	*p = Present{Op: c.u64()}
+	flags := c.u8()
+	p.Told, p.Unmet = flags&1 != 0, flags&2 != 0
+	p.Key, p.Count, p.Conn, p.State, p.Rooms = c.str(), c.u32(), c.conn(), c.state(), c.memberships()
 	return c.err()
 }
 

@@ -128,7 +128,7 @@ var (
 		{KindJoin, &Interest{Topic: RoomKey("r"), State: State{Version: 9, Body: []byte("props")}}},
 		{KindDeliver, &Deliver{Loops: 1, Topic: WatchKey("u"), Frame: []byte{1}, State: 1 << 50}},
 		{KindPresent, &Present{
-			Op: 5, Told: true, Key: UserKey("älice"), Count: 3, Conn: conn, State: State{Version: 1, Body: []byte("busy")},
+			Op: 5, Told: true, Unmet: true, Key: UserKey("älice"), Count: 3, Conn: conn, State: State{Version: 1, Body: []byte("busy")},
 			Rooms: []Membership{{"a", 1}, {"b.c", 1 << 63}},
 		}},
 		{KindPresent, &Present{State: State{Body: []byte{}}}},

@@ -82,6 +82,11 @@ func (n *Net) Kill(g *Gateway) {
 	n.gateways = slices.DeleteFunc(n.gateways, func(x *Gateway) bool { return x == g })
 }
 
+// KillNode takes a node away, with all that is on its way there. Others know from the next View on.
+func (n *Net) KillNode(id uint64) {
+	n.nodes = slices.DeleteFunc(n.nodes, func(x *node) bool { return x.ID == id })
+}
+
 // View has everyone learn who is there. Gateways that find a key's owner changed are to tell it: Moved is
 // called for each loop before it says that it goes by the view.
 func (n *Net) View() {
@@ -146,6 +151,15 @@ func (n *Net) Deliver() {
 	}
 }
 
+// DeliverSome brings up to count batches where they go, and leaves the rest on its way.
+func (n *Net) DeliverSome(count int) {
+	for ; count > 0 && len(n.under) > 0; count-- {
+		p := n.under[0]
+		n.under = n.under[1:]
+		n.arrive(p)
+	}
+}
+
 func (n *Net) arrive(p packet) {
 	for _, x := range n.nodes {
 		for i, l := range x.lanes {
@@ -169,11 +183,13 @@ func (n *Net) arrive(p packet) {
 	}
 }
 
-// Pass lets time go by, in steps of at most a lane's tick, and brings everything where it goes.
+// Step is how much time goes by between two ticks of a lane: each is one of its Handler, too.
+const Step = 200 * time.Millisecond
+
+// Pass lets time go by, a Step at a time, and brings everything where it goes.
 func (n *Net) Pass(d time.Duration) {
-	const step = 100 * time.Millisecond
-	for n.Deliver(); d > 0; d -= step {
-		n.now = n.now.Add(min(d, step))
+	for n.Deliver(); d > 0; d -= Step {
+		n.now = n.now.Add(Step)
 		for _, x := range n.nodes {
 			for _, l := range x.lanes {
 				l.Tick(n.now)
@@ -181,14 +197,6 @@ func (n *Net) Pass(d time.Duration) {
 		}
 		n.Deliver()
 	}
-}
-
-// Lanes is how many lanes own keys by now.
-func (n *Net) Lanes() (count int) {
-	for _, x := range n.nodes {
-		count += len(x.lanes)
-	}
-	return count
 }
 
 // String names a lane in what a test says.

@@ -1,0 +1,141 @@
+package owner
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+)
+
+// live is the clients' life, and the routers'.
+func (s *sim) live(steps int) {
+	for range steps {
+		switch n := s.rng.IntN(1000); {
+		case n < 40:
+			if s.check.wishes < 200 {
+				s.anyLoop().publish(simKey(s.rng.IntN(simKeys)))
+			}
+		case n < 50:
+			s.anyLoop().toggle(simKey(s.rng.IntN(simKeys)))
+		case n < 53:
+			s.change()
+		case n < 58:
+			s.tick()
+		default:
+			s.step()
+		}
+	}
+}
+
+func (s *sim) anyLoop() *simLoop {
+	return s.gateways[s.rng.IntN(len(s.gateways))].loops[s.rng.IntN(simLoops)]
+}
+
+// change lets a router come, leave, or die.
+func (s *sim) change() {
+	var active []*simRouter
+	calm := true
+	for _, r := range s.routers {
+		if r.self.State == cluster.Active {
+			active = append(active, r)
+		}
+		calm = calm && (r.self.State == gone || r.self.State == cluster.Active && r.settled())
+	}
+	if !calm && !s.hasty {
+		return
+	}
+	switch {
+	case len(active) < 2 || len(active) < 5 && s.rng.IntN(2) == 0:
+		newSimRouter(s).become(cluster.Active)
+	case s.kills && s.rng.IntN(2) == 0:
+		r := active[s.rng.IntN(len(active))]
+		r.dead = true
+		r.end()
+	default: // as Node.Run does: not in the middle of a change
+		if r := active[s.rng.IntN(len(active))]; r.all((*Lane).settled) {
+			r.become(cluster.Leaving)
+		}
+	}
+}
+
+// probe lets everybody publish to everything, and waits for what comes of it.
+func (s *sim) probe() {
+	s.Helper()
+	s.check.fresh()
+	for _, g := range s.gateways {
+		for _, l := range g.loops {
+			for k := range simKeys {
+				l.publish(simKey(k))
+			}
+		}
+	}
+	s.settle()
+	s.check.complete()
+	if s.check.denied > 0 {
+		s.Fatalf("%d publishes refused although all was settled", s.check.denied)
+	}
+}
+
+// run lives, settles and judges.
+func (s *sim) run(steps int) {
+	s.Helper()
+	s.settle()
+	s.live(steps)
+	s.settle()
+	if !s.kills && !s.hasty {
+		s.check.complete()
+		s.check.smooth()
+	}
+	if !s.hasty {
+		s.check.interest()
+	}
+	s.probe() // tells the owners whom they keep in vain
+	s.check.interest()
+}
+
+const (
+	simSeeds = 60
+	simSteps = 10_000
+)
+
+// seeds runs a simulation many times, each time another.
+func seeds(t *testing.T, run func(*testing.T, uint64)) {
+	for seed := range uint64(simSeeds) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { run(t, seed) })
+	}
+}
+
+// Routers that come and leave one after the other lose, double, reorder and refuse nothing.
+func TestChangesInGoodOrder(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		newSim(t, seed).run(simSteps)
+	})
+}
+
+// Routers that come and leave all at once may refuse, and nothing else.
+func TestChangesInHaste(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := newSim(t, seed)
+		s.hasty = true
+		s.run(simSteps)
+	})
+}
+
+// Routers that die may lose what is under way, and neither double nor reorder it, nor
+// forget who wants what.
+func TestDeaths(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := newSim(t, seed)
+		s.kills = true
+		s.run(simSteps)
+	})
+}
+
+// The same when all of it happens at once.
+func TestDeathsInHaste(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := newSim(t, seed)
+		s.kills, s.hasty = true, true
+		s.run(simSteps)
+	})
+}
