@@ -17,6 +17,8 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/ops"
+	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/presence"
 	"github.com/realtime-cluster/realtime/router"
 )
 
@@ -25,21 +27,43 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // secret signs the tokens of the tests.
 const secret = auth.Secret("a secret of the tests, and of nobody else")
 
-// harness is a cluster in this process: a NATS server, routers and gateways on real
-// sockets. Everything is stopped, and waited for, when the test ends.
+// harness is a cluster in this process: a NATS server, routers, presence nodes and gateways on
+// real sockets. Everything is stopped, and waited for, when the test ends.
 type harness struct {
-	t       *testing.T
-	server  nats.InProcessConnProvider
-	log     *zap.Logger
-	gateway []*gatewayNode
-	router  []*routerNode
+	t        *testing.T
+	server   nats.InProcessConnProvider
+	log      *zap.Logger
+	gateway  []*gatewayNode
+	router   []*routerNode
+	presence []*presenceNode
+
+	queue        *store.Queue // of the presence nodes; nil: queueing is off
+	seen         *store.Seen
+	tunePresence func(*presence.Config)
+}
+
+// in is the harness for a part of its test.
+func (h *harness) in(t *testing.T) *harness {
+	part := *h
+	part.t = t
+	return &part
 }
 
 type gatewayNode struct {
 	*gateway.Gateway
 	addr    string // host:port
 	metrics *prometheus.Registry
+	conns   []*nats.Conn
 	stop    func()
+	killed  atomic.Bool
+}
+
+// kill is a router's kill. The sockets stay: their clients are as in a partition.
+func (g *gatewayNode) kill() {
+	g.killed.Store(true)
+	for _, nc := range g.conns {
+		nc.Close()
+	}
 }
 
 type routerNode struct {
@@ -55,6 +79,23 @@ type routerNode struct {
 func (r *routerNode) kill() {
 	r.killed.Store(true)
 	for _, nc := range r.conns {
+		nc.Close()
+	}
+}
+
+type presenceNode struct {
+	*presence.Presence
+	metrics *prometheus.Registry
+	conns   []*nats.Conn
+	stop    func() // in good order
+	killed  atomic.Bool
+	stopped atomic.Bool
+}
+
+// kill is a router's kill.
+func (p *presenceNode) kill() {
+	p.killed.Store(true)
+	for _, nc := range p.conns {
 		nc.Close()
 	}
 }
@@ -148,6 +189,44 @@ func (h *harness) addRouter() *routerNode {
 	return node
 }
 
+func (h *harness) addPresence() *presenceNode {
+	h.t.Helper()
+	node := h.beginPresence()
+	<-node.Started()
+	return node
+}
+
+// beginPresence starts a presence node and does not wait for it.
+func (h *harness) beginPresence() *presenceNode {
+	h.t.Helper()
+	registry := prometheus.NewRegistry()
+	conns := h.connect(registry)
+	cfg := presence.Config{
+		Name: "test", Lanes: 2, Conns: conns, Log: h.log, Registerer: registry, Queue: h.queue, Seen: h.seen,
+		RoomGrace: 30 * time.Second, MaxRooms: 100, MaxRoomMembers: 1000, RoomReplicas: 1,
+	}
+	if h.tunePresence != nil {
+		h.tunePresence(&cfg)
+	}
+	p, err := presence.New(cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	node := &presenceNode{Presence: p, metrics: registry, conns: conns}
+	stop := h.run(conns, func(stop, kill context.Context) error {
+		if err := p.Run(stop, kill); !node.killed.Load() {
+			return err
+		}
+		return nil
+	})
+	node.stop = func() {
+		node.stopped.Store(true)
+		stop()
+	}
+	h.presence = append(h.presence, node)
+	return node
+}
+
 func (h *harness) addGateway(tune func(*gateway.Config)) *gatewayNode {
 	h.t.Helper()
 	registry := prometheus.NewRegistry()
@@ -159,7 +238,8 @@ func (h *harness) addGateway(tune func(*gateway.Config)) *gatewayNode {
 	cfg := gateway.Config{
 		Name: "test", Loops: 2, Conns: conns, Verifier: verifier, Log: h.log, Registerer: registry,
 		HTTP:           ops.New(ops.Config{Gatherer: registry}),
-		MaxConnections: 1000, MaxSubscriptions: 100, MaxFrameSize: 64 << 10, OutboxSize: 256 << 10,
+		MaxConnections: 1000, MaxSubscriptions: 100, MaxWatched: 100, MaxRooms: 100,
+		MaxFrameSize: 64 << 10, OutboxSize: 256 << 10,
 		HeartbeatInterval: 30 * time.Second, ClientTimeout: time.Minute,
 		HandshakeTimeout: 5 * time.Second, RequestTimeout: 5 * time.Second, AllowedOrigins: []string{"*"},
 	}
@@ -174,8 +254,13 @@ func (h *harness) addGateway(tune func(*gateway.Config)) *gatewayNode {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	node := &gatewayNode{Gateway: g, addr: ln.Addr().String(), metrics: registry}
-	node.stop = h.run(conns, func(stop, kill context.Context) error { return g.Run(stop, kill, ln.(*net.TCPListener)) })
+	node := &gatewayNode{Gateway: g, addr: ln.Addr().String(), metrics: registry, conns: conns}
+	node.stop = h.run(conns, func(stop, kill context.Context) error {
+		if err := g.Run(stop, kill, ln.(*net.TCPListener)); !node.killed.Load() {
+			return err
+		}
+		return nil
+	})
 	<-g.Started()
 	h.gateway = append(h.gateway, node)
 	return node

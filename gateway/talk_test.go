@@ -18,11 +18,13 @@ import (
 // are, and nothing that comes is passed over.
 type talk struct {
 	t    testing.TB
+	user string // where it is known
 	conn net.Conn
 	in   *bufio.Reader
 	code int // of the close frame; 0: none came
 
 	passed []gjson.Result // what the test has set aside
+	asked  int            // how often it has, by talk.try
 }
 
 // patience is how long a test waits for what must come.
@@ -31,7 +33,9 @@ const patience = 10 * time.Second
 // talk connects as a user and takes the welcome.
 func (h *harness) talk(g *gatewayNode, user string) *talk {
 	h.t.Helper()
-	return h.talkBy(g, h.token(user))
+	k := h.talkBy(g, h.token(user))
+	k.user = user
+	return k
 }
 
 // talkBy connects by a token.
@@ -67,9 +71,19 @@ func newTalk(t testing.TB, conn net.Conn, in *bufio.Reader) *talk {
 // send writes messages, a text frame each, at once.
 func (k *talk) send(messages ...string) {
 	k.t.Helper()
-	var b bytes.Buffer
+	var frames []ws.Frame
 	for _, m := range messages {
-		_ = ws.WriteFrame(&b, ws.MaskFrame(ws.NewTextFrame([]byte(m))))
+		frames = append(frames, ws.NewTextFrame([]byte(m)))
+	}
+	k.write(frames...)
+}
+
+// write writes frames at once.
+func (k *talk) write(frames ...ws.Frame) {
+	k.t.Helper()
+	var b bytes.Buffer
+	for _, f := range frames {
+		_ = ws.WriteFrame(&b, ws.MaskFrame(f))
 	}
 	_ = k.conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := k.conn.Write(b.Bytes()); err != nil {
