@@ -108,14 +108,24 @@ func (l *loop) userRequest(c *conn, e *protocol.Envelope, status string) *reques
 		l.bad(c, e.ID, err)
 		return nil
 	}
-	slices.Sort(users)
-	users = slices.Compact(users)
+	users = distinct(users)
 	r := l.newRequest(c, e.ID, status, users)
 	r.answers = make([][]byte, len(users))
 	for i, user := range users {
 		r.hashes[i] = cluster.Hash(wire.UserKey(user))
 	}
 	return r
+}
+
+// distinct leaves the first of each, in their order.
+func distinct(names []string) []string {
+	kept := names[:0]
+	for _, name := range names {
+		if !slices.Contains(kept, name) {
+			kept = append(kept, name)
+		}
+	}
+	return kept
 }
 
 // askFor begins the op for one part of a request. w is the entry that the answer changes; nil for none.

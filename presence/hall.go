@@ -15,16 +15,17 @@ import (
 // hall is where a room is kept: whether it is known, and what waits for it.
 type hall struct {
 	room
-	state    hallState
-	busy     bool // it is being read or written
-	stale    bool // what JetStream has of it may be something else: it is read before the next change
-	revision uint64
-	waiting  []waiting
-	bytes    int
-	askers   map[string]int    // by user: how many of waiting are theirs
-	actor    string            // whose request is being written
-	claims   map[string]uint64 // by user's name: memberships told before the room was known
-	blob     wire.State        // the newest that was told
+	state     hallState
+	busy      bool // it is being read or written
+	stale     bool // what JetStream has of it may be something else: it is read before the next change
+	revision  uint64
+	waiting   []waiting
+	bytes     int
+	askers    map[string]int    // by user: how many of waiting are theirs
+	actor     string            // whose request is being written
+	admission *admission        // an answer that waits for the owners of new members; busy then; nil: none
+	claims    map[string]uint64 // by user's name: memberships told before the room was known
+	blob      wire.State        // the newest that was told
 }
 
 // hallState is what is known of a room.
@@ -68,6 +69,11 @@ func (r *registry) close(h *hall) {
 	delete(r.rooms, h.key)
 	delete(r.large, h)
 	delete(r.fresh, h)
+	if a := h.admission; a != nil {
+		h.admission = nil
+		delete(r.admitting, h)
+		a.reply()
+	}
 	r.refuseWaiting(h)
 }
 
@@ -265,14 +271,14 @@ func (h *hall) hear(s wire.State) {
 // claimed takes what a user's owner tells of a membership.
 func (r *registry) claimed(view uint64, m *wire.Member) {
 	if m.Ask {
-		if h := r.rooms[m.Key]; h == nil || h.state == hallOpen && !h.busy {
+		if h := r.rooms[m.Key]; h == nil || h.state == hallOpen {
 			r.askedToLeave(h, m)
 		}
 		return
 	}
 	h := r.toldOf(m.Key, view)
 	name := string([]byte(wire.Name(m.Other)))
-	if h.state == hallTold || h.busy {
+	if h.state == hallTold || h.state == hallUnknown {
 		if h.claims == nil {
 			h.claims = make(map[string]uint64)
 		}
@@ -363,7 +369,9 @@ func (r *registry) commit(h *hall, from owner.Source, rec wire.Record, write fun
 			r.again(h, owner.Source{}, wire.Record{}) // whether it took place is not known
 			return
 		}
-		r.resume(h)
+		if h.admission == nil {
+			r.resume(h)
+		}
 	})
 }
 

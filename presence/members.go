@@ -43,6 +43,9 @@ func (r *registry) membership(view uint64, m *wire.Member) {
 		}
 		r.goneAway(u)
 	}
+	if m.Tell == protocol.RoomJoined {
+		r.tellPlaces(u, m.Other)
+	}
 	r.tidy(u)
 }
 

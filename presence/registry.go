@@ -29,6 +29,7 @@ type registry struct {
 	nextRead    time.Time          // of a queue that a former owner left
 	absent      absences
 	undelivered []wire.Publish     // to a gateway that is gone; within Forget only
+	admitting   map[*hall]struct{} // with admissions
 	asked       map[string]int     // by user's key: requests that wait for lastSeen
 	lastSeen    batcher[int64]     // of users of whom nothing is known here
 	queues      batcher[bool]      // whether anything waits for a user
@@ -55,6 +56,7 @@ func (r *registry) clear() {
 	r.unshown = make(map[*user]struct{})
 	r.boxes = make(map[*user]struct{})
 	r.asked = make(map[string]int)
+	r.admitting = make(map[*hall]struct{})
 	r.large = make(map[*hall]struct{})
 	r.fresh = make(map[*hall]struct{})
 	r.absent = absences{}
@@ -234,6 +236,8 @@ func (r *registry) Peer(view uint64, rec wire.Record) {
 	switch {
 	case rec.Kind == wire.KindDeposit && d.Decode(rec.Body) == nil && r.concerns(d.Key, view):
 		r.inherit(view, &d)
+	case rec.Kind == wire.KindPlaces:
+		r.placed(rec)
 	case rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil || !r.concerns(m.Key, view):
 	case wire.IsRoom(m.Key):
 		r.claimed(view, &m)
@@ -310,6 +314,7 @@ func (r *registry) Tick() {
 	r.tickAbsent(now)
 	r.tickQueues(now)
 	r.tickEvents(now)
+	r.tickAdmissions(now)
 	r.tickIndex(now)
 	r.report()
 }

@@ -196,15 +196,19 @@ func (r *registry) create(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 		next.interest, next.events = h.interest, h.events
 		h.room, h.state, h.revision = next, hallOpen, image.Revision
 		r.entered(h, from, ask, version)
+		var added []string
 		h.members.Scan(func(name string, m member) bool {
 			tell := protocol.RoomJoined
 			if name == h.owner {
 				tell = ""
+			} else {
+				added = append(added, name)
 			}
 			r.tellChange(h, name, tell, name, &wire.Member{Version: m.version})
 			return true
 		})
-		r.status(from, ask, "room_created", h.details(nil))
+		details := h.details(nil)
+		r.admit(h, ask.User, added, func() { r.status(from, ask, "room_created", details) })
 	})
 	return nil
 }
@@ -318,7 +322,8 @@ func (r *registry) add(h *hall, from owner.Source, a *wire.Ask, rec wire.Record,
 		h.set(user, m)
 		r.tellChange(h, user, protocol.RoomJoined, user, &wire.Member{Version: m.version})
 		r.event(h, protocol.RoomJoined, user, owner.Source{}, wire.Conn{})
-		r.status(from, ask, "member_added", h.details(&user))
+		details := h.details(&user)
+		r.admit(h, ask.User, []string{user}, func() { r.status(from, ask, "member_added", details) })
 	})
 	return nil
 }

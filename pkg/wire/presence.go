@@ -363,3 +363,41 @@ func (m *Member) Decode(body []byte) error {
 	}
 	return c.err()
 }
+
+// Places tells a room's owner where a user whom it made a member has connections, so that what is said
+// from then on goes there.
+type Places struct {
+	Key   string // the room's
+	User  string // key
+	Loops []Place
+}
+
+// Place is one loop of one gateway.
+type Place struct {
+	ID   uint64 // of the gateway
+	Inc  uint32
+	Loop uint16
+}
+
+// AppendPlaces appends a Places record.
+func AppendPlaces(b []byte, p *Places) []byte {
+	b, at := begin(b, KindPlaces)
+	b = appendBytes(appendBytes(b, p.Key), p.User)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(p.Loops)))
+	for _, l := range p.Loops {
+		b = binary.LittleEndian.AppendUint64(b, l.ID)
+		b = binary.LittleEndian.AppendUint32(b, l.Inc)
+		b = binary.LittleEndian.AppendUint16(b, l.Loop)
+	}
+	return end(b, at)
+}
+
+// Decode reads the body of a record; strings alias it.
+func (p *Places) Decode(body []byte) error {
+	c := cursor{b: body}
+	*p = Places{Key: c.str(), User: c.str()}
+	for n := c.u32(); n > 0 && !c.short; n-- {
+		p.Loops = append(p.Loops, Place{ID: c.u64(), Inc: c.u32(), Loop: c.u16()})
+	}
+	return c.err()
+}

@@ -31,6 +31,7 @@ const (
 	KindQueued  Kind = 20 // down: messages that waited, for one connection
 	KindResync  Kind = 21 // down: the loop is to tell this lane everything again
 	KindMember  Kind = 22 // peer: owner of a room to a user's and back: a membership
+	KindPlaces  Kind = 23 // peer: owner of a user to a room's: where the user is connected
 )
 
 // Conn names a connection within a gateway: the loop that owns it, its slot there, and

@@ -48,6 +48,8 @@ func fresh(k Kind) record {
 		return &Queued{}
 	case KindMember:
 		return &Member{}
+	case KindPlaces:
+		return &Places{}
 	case KindResync:
 		return &Resync{}
 	}
@@ -91,6 +93,8 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendQueued(b, r)
 	case *Member:
 		return AppendMember(b, r)
+	case *Places:
+		return AppendPlaces(b, r)
 	case *Resync:
 		return AppendResync(b, *r)
 	}
@@ -140,6 +144,8 @@ var (
 		{KindDeposit, &Deposit{Loops: 6, Key: UserKey("u"), State: State{Version: 3, Body: []byte("x")}}},
 		{KindResync, &Resync{Loop: 63}},
 		{KindQueued, &Queued{Conn: conn, Batch: 11, Key: UserKey("u"), Frames: []byte{1}}},
+		{KindPlaces, &Places{Key: RoomKey("r"), User: UserKey("u"), Loops: []Place{{1 << 60, 2, 3}, {4, 5, 6}}}},
+		{KindPlaces, &Places{}},
 		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true, Tell: "deleted", By: "o", Count: 9}},
 	}
 )
