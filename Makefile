@@ -7,7 +7,7 @@ GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## run everything in one process, in development mode
@@ -47,8 +47,16 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## measure CPU per delivery and memory per connection
-	go run ./loadtest/bench
+bench: bench-clients bench-directory ## measure CPU, latency and memory; needs redis-server
+
+# BENCH=-only=presence,room measures these parts; BENCH=-h lists them.
+.PHONY: bench-clients
+bench-clients: ## the part of bench that clients see
+	go run ./loadtest/bench $(BENCH)
+
+.PHONY: bench-directory
+bench-directory: ## the part of bench about 100,000 users of simulated gateways
+	go test -run '^$$' -bench Directory -benchtime 1x ./presence
 
 .PHONY: clean
 clean: ## remove what build and run made

@@ -13,12 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/internal/hub"
 )
 
-// The test binary plays the bare program, and the realtime binary when STAND_IN
+// The test binary plays the bare program and a crowd, and the realtime binary when STAND_IN
 // is set.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == crowdFlag {
+		os.Exit(crowdMain())
+	}
 	if len(os.Args) > 1 && os.Args[1] == bareFlag {
 		os.Exit(bareMain(os.Args[2:]))
 	}
@@ -55,7 +59,7 @@ func standIn(fault string) {
 func small(t *testing.T, fault string) settings {
 	t.Helper()
 	set, err := parseSettings([]string{"-sockets=100", "-rounds=3", "-messages=5", "-topics=10",
-		"-rate=500", "-seconds=0.9", "-idle=200", "-binary=" + os.Args[0]}, io.Discard)
+		"-rate=500", "-seconds=0.9", "-idle=200", "-only=deliveries,idle", "-binary=" + os.Args[0]}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,17 +76,17 @@ func TestReportIsComplete(t *testing.T) {
 	if rep.FanOut.Deliveries != 3*5*100 || rep.Topics.Deliveries != 3*150*10 {
 		t.Errorf("deliveries %d and %d", rep.FanOut.Deliveries, rep.Topics.Deliveries)
 	}
-	for _, s := range []scenario{rep.FanOut, rep.Topics} {
+	for _, s := range []*scenario{rep.FanOut, rep.Topics} {
 		if s.Server.Min <= 0 || s.Server.Median < s.Server.Min || s.Server.Max < s.Server.Median ||
 			s.Bare.Median <= 0 || s.Ratio <= 0 || s.FrameBytes < 128 {
-			t.Errorf("scenario %+v", s)
+			t.Errorf("scenario %+v", *s)
 		}
 	}
-	if rep.Idle.BytesPerConnection <= 0 || len(rep.Idle.Samples) != 3 {
+	if len(rep.Idle) != 4 || rep.Idle[0].BytesPerConnection <= 0 || len(rep.Idle[0].Samples) != 3 {
 		t.Errorf("idle %+v", rep.Idle)
 	}
 	var out strings.Builder
-	if err := rep.print(&out); err != nil || !strings.Contains(out.String(), "bytes per connection") {
+	if err := rep.print(&out); err != nil || !strings.Contains(out.String(), "bytes/connection") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	t.Logf("\n%s", out.String())
@@ -98,10 +102,66 @@ func TestABrokenServerHasNoFigures(t *testing.T) {
 		"refuse": `"code":503`,
 	} {
 		set := small(t, fault)
-		set.idle = 0
+		set.only = []string{"deliveries"}
 		if _, err := measure(t.Context(), set, t.Output()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", fault, err)
 		}
+	}
+}
+
+// The real servers, in small: what is measured must come about.
+func TestPeopleAndRooms(t *testing.T) {
+	set, err := parseSettings([]string{"-only=presence,ghosts,direct,room", "-watchers=20", "-changes=60", "-change-rate=100",
+		"-ghosts=150", "-kills=1", "-pairs=10", "-direct-rate=200", "-direct-seconds=2", "-members=300"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := measure(t.Context(), set, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := rep.Presence; p.Set.N == 0 || p.Connect.N == 0 || p.Disconnect.N == 0 || p.CPU[cluster.Gateway] <= 0 {
+		t.Errorf("presence %+v", p)
+	}
+	if g := rep.Ghosts.Shown; g.N != 150 || g.P50 < 100 {
+		t.Errorf("ghosts %+v", g)
+	}
+	for _, d := range rep.Direct {
+		if d.Messages != 150 || d.Direct.Latency.N != 150 || d.Broadcast.Latency.N != 150 || d.Ratio <= 0 {
+			t.Errorf("direct %+v", d)
+		}
+	}
+	if r := rep.Room; len(rep.Direct) != 2 || r.Room.Latency.N != 12*299 || r.Topic.Latency.N != 12*299 || r.EventsPerMember < 1 || r.JoinCPU <= 0 {
+		t.Errorf("room %+v", r)
+	}
+	var out strings.Builder
+	if err := rep.print(&out); err != nil {
+		t.Error(err)
+	}
+	t.Logf("\n%s", out.String())
+}
+
+func TestQuantilesAreOnePercentTooLongAtMost(t *testing.T) {
+	var h, first, second histogram
+	for i := range 1000 {
+		d := time.Duration(i+1) * time.Millisecond
+		h.add(d)
+		if i%3 == 0 {
+			first.add(d)
+		} else {
+			second.add(d)
+		}
+	}
+	second.merge(&first)
+	for q, want := range map[float64]float64{0.001: 1, 0.5: 500, 0.99: 990, 1: 1000} {
+		for _, got := range []float64{millis(h.quantile(q)), millis(second.quantile(q))} {
+			if got < want || got > 1.01*want {
+				t.Errorf("quantile %v is %v ms, want %v", q, got, want)
+			}
+		}
+	}
+	if s := second.spread(); s.N != 1000 || s.Max != 1000 || (&histogram{}).quantile(0.5) != 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -124,11 +184,23 @@ func TestCPUTimeFollowsTheClock(t *testing.T) {
 
 func TestBadSettingsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"extra"}, {"-nonsense"},
+		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"-only=rooms"}, {"-members=1"}, {"extra"}, {"-nonsense"},
 	} {
 		if _, err := parseSettings(args, io.Discard); err == nil {
 			t.Errorf("%q passed", args)
 		}
+	}
+}
+
+func TestStampsAreReadBack(t *testing.T) {
+	at := time.Now()
+	text := broadcast("m", topicAll, stamped(slotOther, 1234, 128, at))
+	slot, n, got, ok := stampOf(text)
+	if !ok || slot != slotOther || n != 1234 || got.UnixNano() != at.UnixNano() || kindOf(text) != "Broadcast" {
+		t.Errorf("%d, %d, %v, %v of %s", slot, n, got, ok, text)
+	}
+	if _, _, _, ok := stampOf(broadcast("m", topicAll, payload(slotOther, 1, 64))); ok {
+		t.Error("a payload without a stamp passed")
 	}
 }
 

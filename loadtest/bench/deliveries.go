@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
 )
 
@@ -18,7 +19,8 @@ const settle = 5 * time.Millisecond
 // subscribed, the next ones publish, and then come the raw ones.
 type bench struct {
 	set     settings
-	server  *server
+	sys     *system
+	pid     int // of the server
 	bare    *bare
 	swarm   *swarm.Swarm
 	watch   watch
@@ -32,14 +34,11 @@ const publishers = 10
 
 func measureDeliveries(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
 	b := &bench{set: set, sent: make([]int, set.groups)}
-	if b.server, err = startServer(ctx, set); err != nil {
+	if b.sys, err = startSystem(ctx, set, cluster.Spec{All: 1}); err != nil {
 		return err
 	}
-	defer func() {
-		if e := b.server.stop(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = b.sys.stop(err) }()
+	b.pid = b.sys.cluster.Alls[0].PID()
 	if b.bare, err = startBare(set.sockets); err != nil {
 		return err
 	}
@@ -56,12 +55,14 @@ func measureDeliveries(ctx context.Context, set settings, rep *report, log io.Wr
 		return err
 	}
 	fmt.Fprintf(log, "fan-out: %d rounds of %d messages to %d sockets\n", set.rounds, set.messages, set.sockets)
-	if rep.FanOut, err = b.alternate(ctx, set.rounds, b.fanOutRound, b.bareFanOut); err != nil {
+	rep.FanOut, err = b.alternate(ctx, set.rounds, b.fanOutRound, b.bareFanOut)
+	if err != nil {
 		return fmt.Errorf("fan-out: %w", err)
 	}
 	rep.FanOut.Name = fmt.Sprintf("%d sockets, one topic", set.sockets)
 	fmt.Fprintf(log, "topics: %g s of %d messages a second over %d topics\n", set.seconds, set.rate, set.groups)
-	if rep.Topics, err = b.alternate(ctx, groupRounds, b.groupRound, b.bareGroups); err != nil {
+	rep.Topics, err = b.alternate(ctx, groupRounds, b.groupRound, b.bareGroups)
+	if err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	rep.Topics.Name = fmt.Sprintf("%d topics × %d sockets, %d msg/s", set.groups, set.sockets/set.groups, set.rate)
@@ -76,11 +77,11 @@ func (b *bench) connect(ctx context.Context, log io.Writer) error {
 	}
 	b.swarm.Text = b.watch.text
 	b.swarm.Raw = func(_, n int) error { b.rawRead += n; return nil }
-	err := b.swarm.Dial(ctx, b.server.addr, b.set.sockets+publishers, func(i int) (swarm.Greeting, error) {
+	err := b.swarm.Dial(ctx, b.sys.addrs[0], b.set.sockets+publishers, func(i int) (swarm.Greeting, error) {
 		if i >= b.set.sockets {
-			return b.server.greeting(i)
+			return greeting(i)
 		}
-		return b.server.greeting(i, topicAll, groupTopic(i%b.set.groups))
+		return greeting(i, topicAll, groupTopic(i%b.set.groups))
 	})
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -96,10 +97,12 @@ const topicAll = "bench.all"
 
 func groupTopic(g int) string { return fmt.Sprintf("bench.group.%d", g) }
 
+func userName(i int) string { return fmt.Sprintf("user-%d", i) }
+
 // greeting makes every socket a user of its own, subscribed to topics.
-func (s *server) greeting(i int, topics ...string) (swarm.Greeting, error) {
-	token, err := s.cluster.Token(fmt.Sprintf("user-%d", i))
-	g := swarm.Greeting{Token: token}
+func greeting(i int, topics ...string) (swarm.Greeting, error) {
+	t, err := token(userName(i))
+	g := swarm.Greeting{Token: t}
 	if len(topics) > 0 {
 		list := ""
 		for _, t := range topics {
@@ -115,16 +118,16 @@ type round func(context.Context) (int, error)
 
 // alternate runs the server's round and the bare program's in turns, after one
 // of each that does not count.
-func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (scenario, error) {
-	var s scenario
+func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (*scenario, error) {
+	s := &scenario{}
 	for r := range rounds + 1 {
-		cost, n, err := costOf(ctx, b.server.proc.PID(), server)
+		cost, n, err := costOf(ctx, b.pid, server)
 		if err != nil {
-			return s, err
+			return nil, err
 		}
 		bareCost, _, err := costOf(ctx, b.bare.pid(), bare)
 		if err != nil {
-			return s, fmt.Errorf("bare program: %w", err)
+			return nil, fmt.Errorf("bare program: %w", err)
 		}
 		if r == 0 {
 			continue
@@ -165,7 +168,7 @@ func (b *bench) fanOutRound(ctx context.Context) (int, error) {
 		if err := b.swarm.Send(b.set.sockets, msg); err != nil {
 			return 0, err
 		}
-		err := b.readAfter(ctx, b.server.proc.PID(), func() bool {
+		err := b.readAfter(ctx, b.pid, func() bool {
 			return b.watch.deliveries >= deliveries && b.watch.acks >= acks
 		})
 		if err != nil {
@@ -234,23 +237,11 @@ func (b *bench) bareGroups(ctx context.Context) (int, error) {
 // steadily sends at the set rate for one round, reading meanwhile, and then
 // reads until done.
 func (b *bench) steadily(ctx context.Context, send func(k int) error, done func() bool) error {
-	begin := time.Now()
 	total := int(b.set.groupRound().Seconds() * float64(b.set.rate))
-	for k := range total {
-		due := begin.Add(time.Duration(k) * time.Second / time.Duration(b.set.rate))
-		for wait := time.Until(due); wait > 0; wait = time.Until(due) {
-			if _, err := b.swarm.Poll(wait); err != nil {
-				return err
-			}
-		}
-		if err := send(k); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	if err := pace(ctx, b.swarm, b.set.rate, total, send); err != nil {
+		return err
 	}
-	return b.await(ctx, done)
+	return pollUntil(ctx, b.swarm, b.set.patience, done)
 }
 
 // groupSize is the number of sockets in group g.
@@ -275,7 +266,7 @@ func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error 
 	end := time.Now().Add(b.set.patience)
 	for quiet := 0; quiet < 3; {
 		if ctx.Err() != nil || time.Now().After(end) {
-			break // for await to tell
+			break // for pollUntil to tell
 		}
 		time.Sleep(look)
 		now, err := cpuTime(pid)
@@ -287,21 +278,5 @@ func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error 
 		}
 		last = now
 	}
-	return b.await(ctx, done)
-}
-
-// await polls until done.
-func (b *bench) await(ctx context.Context, done func() bool) error {
-	for end := time.Now().Add(b.set.patience); !done(); {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("not complete after %v", b.set.patience)
-		}
-		if _, err := b.swarm.Poll(100 * time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pollUntil(ctx, b.swarm, b.set.patience, done)
 }

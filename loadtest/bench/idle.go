@@ -13,7 +13,7 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
 )
 
-// memory is the size of the server at one moment, in bytes.
+// memory is the size of a server at one moment, in bytes.
 type memory struct {
 	Sockets int   `json:"sockets"`
 	RSS     int64 `json:"rss"`
@@ -21,76 +21,100 @@ type memory struct {
 	Stack   int64 `json:"stack_inuse"` // likewise
 }
 
-// measureIdle fills a fresh server with connections that are subscribed to one
-// topic and do nothing, and looks at its memory before, at a fifth, and at the
+// measureIdle does it with the whole cluster in one process, and then with a process
+// for each role.
+func measureIdle(ctx context.Context, set settings, log io.Writer) (reps []idleReport, err error) {
+	for _, spec := range []cluster.Spec{
+		{All: 1},
+		{NATS: 1, Redis: true, Gateways: 1, Routers: 1, Presences: 1},
+	} {
+		more, err := fill(ctx, set, spec, log)
+		if err != nil {
+			return nil, err
+		}
+		reps = append(reps, more...)
+	}
+	return reps, nil
+}
+
+// fill fills fresh servers with connections, each of another user, that are subscribed to one
+// topic and do nothing, and looks at their memory before, at a fifth, and at the
 // end: what the start of the first connections costs once is in the first
 // figure and not in the slope.
-func measureIdle(ctx context.Context, set settings, log io.Writer) (rep *idleReport, err error) {
-	srv, err := startServer(ctx, set)
+func fill(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (reps []idleReport, err error) {
+	sys, err := startSystem(ctx, set, spec)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if e := srv.stop(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = sys.stop(err) }()
 	sw, err := swarm.New()
 	if err != nil {
 		return nil, err
 	}
 	defer sw.Close()
-	rep = &idleReport{}
+	var servers []*cluster.Process
+	for _, p := range sys.cluster.Processes() {
+		if p.Role != cluster.NATS && p.Role != cluster.Redis {
+			servers = append(servers, p)
+			reps = append(reps, idleReport{Role: p.Role})
+		}
+	}
 	for _, n := range []int{0, set.idle / 5, set.idle} {
 		fmt.Fprintf(log, "idle: %d sockets\n", n)
-		err := sw.Dial(ctx, srv.addr, n-sw.Len(), func(i int) (swarm.Greeting, error) {
-			return srv.greeting(i, topicAll)
-		})
+		err := sw.Dial(ctx, sys.addrs[0], n-sw.Len(), func(i int) (swarm.Greeting, error) { return greeting(i, topicAll) })
 		if err != nil {
 			return nil, fmt.Errorf("connect: %w", err)
 		}
-		m, err := settledMemory(ctx, srv.proc, sw)
-		if err != nil {
+		if err := settleMemory(ctx, servers, sw); err != nil {
 			return nil, err
 		}
-		m.Sockets = n
-		rep.Samples = append(rep.Samples, m)
+		for i, p := range servers {
+			m, err := memoryOf(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			m.Sockets = n
+			reps[i].Samples = append(reps[i].Samples, m)
+		}
 	}
-	rep.finish()
-	return rep, nil
+	for i := range reps {
+		reps[i].finish()
+	}
+	return reps, nil
 }
 
-// settledMemory waits until the resident size has stood still for two seconds,
-// within one part in two hundred, but not longer than 15 s.
-func settledMemory(ctx context.Context, p *cluster.Process, sw *swarm.Swarm) (memory, error) {
+// settleMemory waits until the resident sizes have stood still for two seconds, within
+// one part in two hundred, but not longer than 15 s.
+func settleMemory(ctx context.Context, servers []*cluster.Process, sw *swarm.Swarm) error {
 	const step, still = 250 * time.Millisecond, 8
-	var m memory
+	was := make([]int64, len(servers))
 	same := 0
 	for end := time.Now().Add(15 * time.Second); same < still && time.Now().Before(end); {
-		rss, err := residentBytes(p.PID())
-		if err != nil {
-			return m, err
-		}
-		if diff := rss - m.RSS; max(diff, -diff) > m.RSS/200 {
-			m.RSS, same = rss, 0
-		} else {
-			same++
-		}
-		// Polling notices a server that closes the sockets.
-		for next := time.Now().Add(step); time.Now().Before(next); {
-			if _, err := sw.Poll(time.Until(next)); err != nil {
-				return m, err
+		same++
+		for i, p := range servers {
+			rss, err := residentBytes(p.PID())
+			if err != nil {
+				return err
+			}
+			if diff := rss - was[i]; max(diff, -diff) > was[i]/200 {
+				was[i], same = rss, 0
 			}
 		}
+		// Polling notices a server that closes the sockets.
+		if err := pollFor(sw, step); err != nil {
+			return err
+		}
 		if err := ctx.Err(); err != nil {
-			return m, err
+			return err
 		}
 	}
-	rss, err := residentBytes(p.PID())
-	if err != nil {
+	return nil
+}
+
+func memoryOf(ctx context.Context, p *cluster.Process) (m memory, err error) {
+	if m.RSS, err = residentBytes(p.PID()); err != nil {
 		return m, err
 	}
-	m.RSS = rss
 	for name, at := range map[string]*int64{"go_memstats_heap_inuse_bytes": &m.Heap, "go_memstats_stack_inuse_bytes": &m.Stack} {
 		v, err := p.Metric(ctx, name, nil)
 		if err != nil && !errors.Is(err, cluster.ErrNoMetric) {

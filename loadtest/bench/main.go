@@ -18,6 +18,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == bareFlag {
 		os.Exit(bareMain(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == crowdFlag {
+		os.Exit(crowdMain())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -49,21 +52,4 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return enc.Encode(rep)
 	}
 	return rep.print(out)
-}
-
-// measure runs all scenarios. The idle one has a server to itself: it wants one
-// that has done nothing yet.
-func measure(ctx context.Context, set settings, log io.Writer) (*report, error) {
-	rep := newReport(set)
-	if err := measureDeliveries(ctx, set, rep, log); err != nil {
-		return nil, err
-	}
-	if set.idle > 0 {
-		idle, err := measureIdle(ctx, set, log)
-		if err != nil {
-			return nil, fmt.Errorf("idle: %w", err)
-		}
-		rep.Idle = idle
-	}
-	return rep, nil
 }

@@ -4,24 +4,29 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/realtime-cluster/realtime/loadtest/cluster"
 )
 
 // report is all that was measured.
 type report struct {
-	Go      string      `json:"go"`
-	Kernel  string      `json:"kernel"`
-	CPUs    int         `json:"cpus"`
-	Payload int         `json:"payload_bytes"`
-	FanOut  scenario    `json:"fan_out"`
-	Topics  scenario    `json:"topics"`
-	Idle    *idleReport `json:"idle,omitempty"`
+	Go      string `json:"go"`
+	Kernel  string `json:"kernel"`
+	CPUs    int    `json:"cpus"`
+	Payload int    `json:"payload_bytes"`
+
+	FanOut   *scenario       `json:"fan_out,omitempty"`
+	Topics   *scenario       `json:"topics,omitempty"`
+	Idle     []idleReport    `json:"idle,omitempty"`
+	Presence *presenceReport `json:"presence,omitempty"`
+	Ghosts   *ghostsReport   `json:"ghosts,omitempty"`
+	Direct   []directReport  `json:"direct,omitempty"`
+	Room     *roomReport     `json:"room,omitempty"`
 }
 
 // scenario is what deliveries cost in CPU microseconds.
@@ -43,9 +48,10 @@ type figures struct {
 	Max    float64 `json:"max"`
 }
 
-// idleReport is what connections cost in bytes.
+// idleReport is what connections cost in bytes, in one process.
 type idleReport struct {
-	Samples []memory `json:"samples"`
+	Role    cluster.Role `json:"role"`
+	Samples []memory     `json:"samples"`
 	// Growth from no connections to all of them, by connection.
 	BytesPerConnection float64 `json:"bytes_per_connection"`
 	// Growth from a fifth of the connections to all of them, by connection.
@@ -85,41 +91,3 @@ func (r *idleReport) finish() {
 }
 
 func (f figures) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", f.Median, f.Min, f.Max) }
-
-func (rep *report) print(out io.Writer) error {
-	fmt.Fprintf(out, "%s, Linux %s, %d CPUs, payload of %d bytes. CPU of the whole cluster in one process.\n\n",
-		rep.Go, rep.Kernel, rep.CPUs, rep.Payload)
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "scenario\tdeliveries\tframe\tCPU µs/delivery: median (min–max)\tbare write() µs\tratio")
-	for _, s := range []scenario{rep.FanOut, rep.Topics} {
-		fmt.Fprintf(w, "%s\t%d\t%d B\t%s\t%s\t%.2f\n", s.Name, s.Deliveries, s.FrameBytes, s.Server, s.Bare, s.Ratio)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if rep.Idle == nil {
-		return nil
-	}
-	fmt.Fprintln(out)
-	fmt.Fprintln(w, "idle, subscribed to one topic\tresident\tGo heap\tGo stacks")
-	for _, m := range rep.Idle.Samples {
-		fmt.Fprintf(w, "%d sockets\t%s\t%s\t%s\n", m.Sockets, mega(m.RSS), mega(m.Heap), mega(m.Stack))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	heap := "unknown"
-	if rep.Idle.HeapBytes > 0 {
-		heap = fmt.Sprintf("%.0f", rep.Idle.HeapBytes)
-	}
-	_, err := fmt.Fprintf(out, "bytes per connection: %.0f resident (slope over the last four fifths: %.0f), Go heap %s\n",
-		rep.Idle.BytesPerConnection, rep.Idle.SlopeBytes, heap)
-	return err
-}
-
-func mega(n int64) string {
-	if n == 0 {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}

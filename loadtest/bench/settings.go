@@ -14,6 +14,7 @@ import (
 
 // settings of a run; see the flags.
 type settings struct {
+	only     []string // parts
 	sockets  int
 	payload  int
 	rounds   int
@@ -22,6 +23,17 @@ type settings struct {
 	rate     int
 	seconds  float64
 	idle     int
+
+	watchers      int
+	changes       int
+	changeRate    int
+	ghosts        int
+	kills         int
+	pairs         int
+	directRate    int
+	directSeconds float64
+	members       int
+
 	binary   string
 	json     bool
 	env      []string      // more settings of the server, for tests
@@ -30,8 +42,10 @@ type settings struct {
 
 func parseSettings(args []string, log io.Writer) (settings, error) {
 	s := settings{patience: 10 * time.Second}
+	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(log)
+	f.StringVar(&only, "only", "", "parts to measure, comma-separated; all when empty: "+partNames())
 	f.IntVar(&s.sockets, "sockets", 5000, "sockets of the delivery scenarios")
 	f.IntVar(&s.payload, "payload", 128, "bytes of a message's payload, 32 or more")
 	f.IntVar(&s.rounds, "rounds", 7, "rounds of the fan-out scenario, in turns with the bare program")
@@ -39,16 +53,31 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.groups, "topics", 500, "topics over which the second scenario spreads the sockets")
 	f.IntVar(&s.rate, "rate", 1000, "messages a second over all those topics")
 	f.Float64Var(&s.seconds, "seconds", 9, "length of the second scenario; it has three rounds")
-	f.IntVar(&s.idle, "idle", 10000, "sockets of the idle scenario; 0 leaves it out")
+	f.IntVar(&s.idle, "idle", 10000, "sockets of the idle scenario")
+	f.IntVar(&s.watchers, "watchers", 200, "connections that watch users in the presence scenario")
+	f.IntVar(&s.changes, "changes", 1500, "changes of these users' presence")
+	f.IntVar(&s.changeRate, "change-rate", 150, "changes a second")
+	f.IntVar(&s.ghosts, "ghosts", 300, "users of the gateway that is killed in the ghosts scenario")
+	f.IntVar(&s.kills, "kills", 5, "times that it is killed")
+	f.IntVar(&s.pairs, "pairs", 100, "senders, and as many receivers, of the direct scenario")
+	f.IntVar(&s.directRate, "direct-rate", 1000, "direct messages a second, and, in turns, Broadcasts")
+	f.Float64Var(&s.directSeconds, "direct-seconds", 12, "length of the direct scenario, in each of two clusters")
+	f.IntVar(&s.members, "members", 20000, "members of the room scenario")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
 	f.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
+	var err error
+	if s.only, err = selectParts(only); err != nil {
+		return s, err
+	}
 	switch {
 	case f.NArg() > 0:
 		return s, fmt.Errorf("unknown argument %q", f.Arg(0))
-	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 0:
+	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 5 ||
+		s.watchers < 1 || s.changes < 1 || s.changeRate < 1 || s.ghosts < 1 || s.kills < 1 || s.pairs < 1 || s.directRate < 1 ||
+		s.directSeconds <= 0 || s.members < 2:
 		return s, errors.New("a number is too small")
 	case s.groups < 1 || s.groups > s.sockets:
 		return s, errors.New("-topics must be between 1 and -sockets")

@@ -25,6 +25,12 @@ const (
 	slots
 )
 
+// Slots where messages of another kind are compared with those to a topic.
+const (
+	slotTopic = iota
+	slotOther
+)
+
 // payload is a message of size bytes: the slot, its number, and padding.
 func payload(slot, n, size int) string {
 	b := fmt.Sprintf(`{"slot":%d,"seq":%d,"pad":"`, slot, n)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,24 +36,42 @@ func (s *Swarm) Dial(ctx context.Context, addr netip.AddrPort, n int, greeting f
 		if err := s.progress(ctx, inFlight-1); err != nil {
 			return err
 		}
-		i := len(s.sockets)
-		g, err := greeting(i)
+		g, err := greeting(len(s.sockets))
 		if err != nil {
 			return err
 		}
-		fd, err := connect(addr)
-		if err != nil {
-			return fmt.Errorf("socket %d: %w", i, err)
-		}
-		if err := s.add(socket{fd: fd, stage: upgrading, greeting: g.Messages}); err != nil {
+		if _, err := s.Open(addr, g); err != nil {
 			return err
-		}
-		s.busy++
-		if err := write(fd, upgradeRequest(addr, g.Token)); err != nil {
-			return fmt.Errorf("socket %d: %w", i, err)
 		}
 	}
 	return s.progress(ctx, 0)
+}
+
+// Open begins one WebSocket to addr and returns its number: Poll brings it on.
+func (s *Swarm) Open(addr netip.AddrPort, g Greeting) (int, error) {
+	i := len(s.sockets)
+	fd, err := connect(addr)
+	if err != nil {
+		return i, fmt.Errorf("socket %d: %w", i, err)
+	}
+	if err := s.add(socket{fd: fd, stage: upgrading, greeting: g.Messages}); err != nil {
+		return i, err
+	}
+	s.busy++
+	if err := write(fd, upgradeRequest(addr, g.Token)); err != nil {
+		return i, fmt.Errorf("socket %d: %w", i, err)
+	}
+	return i, nil
+}
+
+// Hang ends a WebSocket that is ready, with a close frame whose answer nobody
+// awaits. Its number is not used again.
+func (s *Swarm) Hang(socket int) error {
+	if err := s.write(socket, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")); err != nil {
+		return fmt.Errorf("socket %d: %w", socket, err)
+	}
+	s.shut(socket)
+	return nil
 }
 
 // DialRaw opens n sockets that speak nothing.

@@ -90,19 +90,19 @@ func (s *Swarm) frame(i int, op ws.OpCode, payload []byte) error {
 		return s.write(i, ws.OpPong, payload)
 	case ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(payload)
-		return fmt.Errorf("closed by the server: %d %s", code, reason)
+		return closedError{fmt.Errorf("closed by the server: %d %s", code, reason)}
 	}
 	return nil
 }
 
 // greet takes the welcome or an answer, and sends the greeting's next message.
-// Deliveries that come meanwhile are passed on.
+// What comes meanwhile without an id is passed on.
 func (s *Swarm) greet(i int, text []byte) error {
 	k := &s.sockets[i]
 	switch {
-	case bytes.Contains(text, []byte(`"type":"Error"`)):
+	case bytes.HasPrefix(text, []byte(`{"type":"Error"`)):
 		return fmt.Errorf("greeting refused: %.300s", text)
-	case k.stage == greeting && bytes.Contains(text, []byte(`"type":"Broadcast"`)):
+	case k.stage == greeting && !hasID(text):
 		if s.Text == nil {
 			return nil
 		}
@@ -117,6 +117,12 @@ func (s *Swarm) greet(i int, text []byte) error {
 	next := k.greeting[0]
 	k.stage, k.greeting = greeting, k.greeting[1:]
 	return s.write(i, ws.OpText, next)
+}
+
+// hasID reports whether a message answers one of the client's.
+func hasID(text []byte) bool {
+	head, rest, _ := bytes.Cut(text, []byte(`,"`))
+	return bytes.HasPrefix(head, []byte(`{"type":"`)) && bytes.HasPrefix(rest, []byte(`id":`))
 }
 
 // Send writes text as one text frame to a socket. A socket that does not take

@@ -14,12 +14,15 @@ import (
 // opened. It belongs to one goroutine.
 type Swarm struct {
 	// Text is called from Poll with each text message of a WebSocket that is
-	// ready, and with deliveries to one that is not yet; text is valid during
-	// the call. An error ends Poll with it. Neither Text nor Raw may call Poll or
-	// Dial.
+	// ready, and with what no id says to be an answer to one that is not yet; text is
+	// valid during the call. An error ends Poll with it. Neither Text nor Raw may call
+	// Poll, Dial or Hang.
 	Text func(socket int, text []byte) error
 	// Raw is called from Poll with the number of bytes read from a raw socket.
 	Raw func(socket, n int) error
+	// Closed is called from Poll with each WebSocket that the server has closed,
+	// or let fall; why says how. Where it is nil that is an error.
+	Closed func(socket int, why error) error
 
 	epoll   int
 	sockets []socket
@@ -65,7 +68,7 @@ func (s *Swarm) Len() int { return len(s.sockets) }
 
 // Poll waits up to timeout for sockets with something to read, reads each once,
 // and returns how many there were. The timeout is rounded up to a millisecond.
-// A socket that the server closed is an error.
+// A socket that the server closed is an error, unless Closed says otherwise.
 func (s *Swarm) Poll(timeout time.Duration) (int, error) {
 	ms := int((timeout + time.Millisecond - 1) / time.Millisecond)
 	n, err := unix.EpollWait(s.epoll, s.events, max(ms, 0))
@@ -76,12 +79,26 @@ func (s *Swarm) Poll(timeout time.Duration) (int, error) {
 		return 0, fmt.Errorf("wait for sockets: %w", err)
 	}
 	for _, e := range s.events[:n] {
-		if err := s.read(int(e.Fd)); err != nil {
-			return n, fmt.Errorf("socket %d: %w", e.Fd, err)
+		i := int(e.Fd)
+		if s.sockets[i].stage == closed {
+			continue
+		}
+		err := s.read(i)
+		if why := new(closedError); s.Closed != nil && errors.As(err, why) {
+			s.shut(i)
+			err = s.Closed(i, *why)
+		}
+		if err != nil {
+			return n, fmt.Errorf("socket %d: %w", i, err)
 		}
 	}
 	return n, nil
 }
+
+// closedError says how the server ended a WebSocket.
+type closedError struct{ error }
+
+func (e closedError) Unwrap() error { return e.error }
 
 // read takes what one read gives and hands out the complete messages.
 func (s *Swarm) read(i int) error {
@@ -92,9 +109,9 @@ func (s *Swarm) read(i int) error {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		return nil
 	case err != nil:
-		return fmt.Errorf("read: %w", err)
+		return closedError{fmt.Errorf("read: %w", err)}
 	case n == 0:
-		return errors.New("closed by the server without a close frame")
+		return closedError{errors.New("closed by the server without a close frame")}
 	case k.stage == raw:
 		if s.Raw == nil {
 			return nil
@@ -117,13 +134,23 @@ func (s *Swarm) read(i int) error {
 	return nil
 }
 
+// shut closes a socket without a word.
+func (s *Swarm) shut(i int) {
+	k := &s.sockets[i]
+	switch k.stage {
+	case closed:
+		return
+	case upgrading, welcoming, greeting:
+		s.busy--
+	}
+	_ = unix.Close(k.fd)
+	*k = socket{stage: closed}
+}
+
 // Close closes all sockets without a word.
 func (s *Swarm) Close() {
 	for i := range s.sockets {
-		if k := &s.sockets[i]; k.stage != closed {
-			_ = unix.Close(k.fd)
-			k.stage = closed
-		}
+		s.shut(i)
 	}
 	_ = unix.Close(s.epoll)
 }

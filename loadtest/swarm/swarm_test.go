@@ -137,6 +137,76 @@ func TestRefusalsAreErrors(t *testing.T) {
 	}
 }
 
+func TestClosedTellsWhoIsGone(t *testing.T) {
+	h := &hub.Hub{}
+	addr := serve(t, h)
+	s := newSwarm(t)
+	if err := s.Dial(t.Context(), addr, 3, subscribeTo("a")); err != nil {
+		t.Fatal(err)
+	}
+	var gone []int
+	s.Closed = func(i int, why error) error {
+		if !strings.Contains(why.Error(), "4410") {
+			t.Errorf("socket %d: %v", i, why)
+		}
+		gone = append(gone, i)
+		return nil
+	}
+	h.CloseWith(1, 4410, "too slow")
+	pollUntil(t, s, func() bool { return len(gone) > 0 })
+	first := (gone[0] + 1) % 3 // the hub counts connections in another order
+	if err := s.Hang((gone[0] + 2) % 3); err != nil {
+		t.Fatal(err)
+	}
+	last, err := s.Open(addr, swarm.Greeting{Token: "t"})
+	if err != nil || last != 3 {
+		t.Fatalf("socket %d, %v", last, err)
+	}
+	got := make(map[int]int)
+	s.Text = func(i int, text []byte) error {
+		if bytes.HasPrefix(text, []byte(`{"type":"Pong"`)) {
+			got[i]++
+		}
+		return nil
+	}
+	for len(got) < 2 {
+		for _, i := range []int{first, last} {
+			if err := s.Send(i, []byte(`{"type":"Ping","id":"p"}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Poll(20 * time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(gone) != 1 {
+		t.Errorf("closed: %v", gone)
+	}
+}
+
+func TestWhatIsNoAnswerIsPassedOnWhileGreeting(t *testing.T) {
+	addr := serve(t, &hub.Hub{})
+	s := newSwarm(t)
+	told := 0
+	s.Text = func(_ int, text []byte) error {
+		if !bytes.Contains(text, []byte(`"user_id":"alice"`)) {
+			return fmt.Errorf("told %s", text)
+		}
+		told++
+		return nil
+	}
+	err := s.Dial(t.Context(), addr, 1, func(int) (swarm.Greeting, error) {
+		return swarm.Greeting{Token: "alice", Messages: [][]byte{
+			[]byte(`{"type":"WatchPresence","id":"w","data":{"users":["alice"]}}`),
+			[]byte(`{"type":"SetPresence","id":"s","data":{"status":"away"}}`),
+			[]byte(`{"type":"Ping","id":"p"}`),
+		}}, nil
+	})
+	if err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+}
+
 func TestRawSocketsCountBytes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/realtime-cluster/realtime/loadtest/cluster"
+)
+
+// print writes the tables of all parts that were measured.
+func (rep *report) print(out io.Writer) error {
+	fmt.Fprintf(out, "%s, Linux %s, %d CPUs, payload of %d bytes. CPU is that of all servers together.\n",
+		rep.Go, rep.Kernel, rep.CPUs, rep.Payload)
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	if rep.FanOut != nil {
+		fmt.Fprintln(w, "\nscenario\tdeliveries\tframe\tCPU µs/delivery: median (min–max)\tbare write() µs\tratio")
+		for _, s := range []*scenario{rep.FanOut, rep.Topics} {
+			fmt.Fprintf(w, "%s\t%d\t%d B\t%s\t%s\t%.2f\n", s.Name, s.Deliveries, s.FrameBytes, s.Server, s.Bare, s.Ratio)
+		}
+	}
+	printIdle(w, rep.Idle)
+	if p := rep.Presence; p != nil {
+		fmt.Fprintf(w, "\npresence, %d changes a second, seen by\twatchers\tp50 ms\tp99 ms\tmax ms\n", p.Rate)
+		fmt.Fprintf(w, "SetPresence\t%s\n", p.Set.columns())
+		fmt.Fprintf(w, "connect, handshake included\t%s\n", p.Connect.columns())
+		fmt.Fprintf(w, "disconnect\t%s\n", p.Disconnect.columns())
+		fmt.Fprintf(w, "CPU a change: %s\n", roleCosts(p.CPU))
+	}
+	if g := rep.Ghosts; g != nil {
+		fmt.Fprintf(w, "\nghosts, kill -9 of a gateway with %d users\tusers\tp50 ms\tp99 ms\tmax ms\n", g.Users)
+		fmt.Fprintf(w, "shown offline, %d kills\t%s\n", g.Kills, g.Shown.columns())
+	}
+	for _, d := range rep.Direct {
+		fmt.Fprintf(w, "\n%s, %d a second\tmessages\tp50 ms\tp99 ms\tmax ms\tCPU µs/message: median (min–max)\tratio\n", d.Name, d.Rate)
+		fmt.Fprintf(w, "DirectMessage\t%s\t%s\t%.2f\n", d.Direct.Latency.columns(), d.Direct.CPU, d.Ratio)
+		fmt.Fprintf(w, "Broadcast to one subscriber\t%s\t%s\n", d.Broadcast.Latency.columns(), d.Broadcast.CPU)
+		fmt.Fprintf(w, "a DirectMessage: %s\na Broadcast: %s\n", roleCosts(d.Direct.Roles), roleCosts(d.Broadcast.Roles))
+	}
+	if r := rep.Room; r != nil {
+		fmt.Fprintf(w, "\nroom of %d members: joined in %.1f s, %.1f events to each of them, %.0f bytes of the presence nodes per member\n",
+			r.Members, r.JoinSeconds, r.EventsPerMember, r.PresenceBytes)
+		fmt.Fprintf(w, "CPU a join: %.0f µs: %s\n", r.JoinCPU, roleCosts(r.JoinRoles))
+		fmt.Fprintln(w, "a message to all\tdeliveries\tp50 ms\tp99 ms\tmax ms\tCPU µs/delivery: median (min–max)\tratio")
+		fmt.Fprintf(w, "RoomMessage\t%s\t%s\t%.2f\n", r.Room.Latency.columns(), r.Room.CPU, r.Ratio)
+		fmt.Fprintf(w, "Broadcast\t%s\t%s\n", r.Topic.Latency.columns(), r.Topic.CPU)
+	}
+	return w.Flush()
+}
+
+func printIdle(w io.Writer, list []idleReport) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nidle, each another user, subscribed to one topic\tresident\tGo heap\tGo stacks\tbytes/connection\tslope\tof the heap")
+	for _, r := range list {
+		first, last := r.Samples[0], r.Samples[len(r.Samples)-1]
+		fmt.Fprintf(w, "%s, %d sockets\t%s → %s\t%s → %s\t%s\t%.0f\t%.0f\t%.0f\n", r.Role, last.Sockets, mega(first.RSS), mega(last.RSS),
+			mega(first.Heap), mega(last.Heap), mega(last.Stack), r.BytesPerConnection, r.SlopeBytes, r.HeapBytes)
+	}
+}
+
+// roleCosts lists what each role uses, in microseconds.
+func roleCosts(m map[cluster.Role]float64) string {
+	var list []string
+	for _, role := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s %.0f µs", role, m[role]))
+	}
+	return strings.Join(list, ", ")
+}
+
+func mega(n int64) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
