@@ -323,7 +323,9 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 	default:
 		if l.telling != nil {
 			if !l.views.knows(h.View) {
-				p.courses[h.FromLane].told, l.views.tidy = true, false
+				l.views.tidy = false
+				c := &p.courses[h.FromLane]
+				c.told = c.told || h.View != c.at()
 			}
 			l.telling.Peer(h.View, rec)
 		}
@@ -464,6 +466,9 @@ func (l *Lane) NextID() string {
 	l.id = strconv.AppendUint(b, l.serial, 36)
 	return unsafe.String(unsafe.SliceData(l.id), len(l.id))
 }
+
+// Known returns the gateway of that reference, nil when the lane knows none.
+func (l *Lane) Known(ref cluster.Ref) *Gateway { return l.gateways[ref] }
 
 // Alive reports whether a gateway, which may be nil, is one that the lane still knows: after Forget,
 // nothing can be sent to it.

@@ -248,6 +248,19 @@ func (l *Lane) open(it *item) {
 	}
 }
 
+// dropStale refuses what was forwarded by views that have passed this lane by. All loops go by the
+// current view: what they sent since may have overtaken it.
+func (l *Lane) dropStale() {
+	l.keepWaiting(func(w *item) bool {
+		key, _, _ := l.handler.Key(w.rec) // it was read before
+		if w.via == nil || l.owns(cluster.Hash(key)) {
+			return true
+		}
+		l.deny(w)
+		return false
+	})
+}
+
 // expireWaiting refuses what has waited too long.
 func (l *Lane) expireWaiting() {
 	l.keepWaiting(func(w *item) bool {

@@ -21,6 +21,7 @@ type simGateway struct {
 	views *cluster.Views // the readers' by now, and the loops' soon
 	loops []*simLoop
 	ends  [simLoops]map[cluster.Ref][]link.In
+	stuck bool // its loops read nothing, and hear of nothing
 }
 
 // simMail is what a loop has not read yet: a batch, or new views.
@@ -87,7 +88,7 @@ func newSimGateway(s *sim) *simGateway {
 }
 
 func (g *simGateway) hear() bool {
-	if !g.sim.hear(g.heard, nil) {
+	if g.stuck || !g.sim.hear(g.heard, nil) {
 		return false
 	}
 	g.post()
@@ -219,7 +220,7 @@ func (l *simLoop) take(subject string, _ []byte) {
 
 // turn reads some mail.
 func (l *simLoop) turn() bool {
-	if len(l.mail) == 0 {
+	if l.stuck || len(l.mail) == 0 {
 		return false
 	}
 	for range 1 + l.sim.rng.IntN(3) {

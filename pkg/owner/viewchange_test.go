@@ -94,7 +94,7 @@ func (s *sim) run(steps int) {
 }
 
 const (
-	simSeeds = 60
+	simSeeds = 40
 	simSteps = 10_000
 )
 
@@ -137,5 +137,35 @@ func TestDeathsInHaste(t *testing.T) {
 		s := newSim(t, seed)
 		s.kills, s.hasty = true, true
 		s.run(simSteps)
+	})
+}
+
+// A gateway that does not follow a view delays the others by HoldMax, and no longer. When it goes on, nothing is
+// forgotten of it, and nobody keeps what is another's.
+func TestGatewayThatDoesNotFollow(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := newSim(t, seed)
+		s.run(simSteps / 10)
+		g := s.gateways[0]
+		g.stuck = true
+		newSimRouter(s).become(cluster.Active)
+		for began := s.now; s.now.Sub(began) < HoldMax+10*simTick; s.tick() {
+			s.exhaust()
+			if s.now.Equal(began) { // everybody else has heard of it
+				for _, other := range s.gateways[1:] {
+					for k := range simKeys {
+						other.loops[0].publish(simKey(k))
+					}
+				}
+			}
+		}
+		s.exhaust()
+		if !s.allOpen() || s.check.wishes > 0 {
+			t.Fatalf("%d publishes wait: %s", s.check.wishes, s.describe())
+		}
+		g.stuck = false
+		s.settle()
+		s.check.interest()
+		s.probe()
 	})
 }

@@ -263,9 +263,6 @@ func (l *Lane) settle() {
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
 	if !v.released && (late || synced && l.allAcked() && (l.telling == nil || l.telling.Settled())) {
-		if synced && l.waiting.ahead > 0 {
-			l.rerouteWaiting() // what belongs to others goes there before they open
-		}
 		l.release()
 		if !synced && l.telling != nil {
 			l.forgetMoved()
@@ -274,6 +271,7 @@ func (l *Lane) settle() {
 	if v.released && !v.tidy && l.allTidy() {
 		v.tidy = true
 		l.handler.Keep(func(key string, _ uint64) bool { return l.owns(cluster.Hash(key)) })
+		l.dropStale()
 	}
 	if !v.open && ((synced && l.allReleased()) || late) {
 		if late && !(synced && l.allReleased()) {
@@ -360,8 +358,11 @@ func (l *Lane) allTidy() bool {
 			return false
 		}
 	}
+	if l.telling == nil {
+		return true // the others tell nothing
+	}
 	for _, p := range l.peers {
-		if slices.ContainsFunc(p.courses, func(c course) bool { return c.told }) {
+		if slices.ContainsFunc(p.courses, func(c course) bool { return c.told || c.n > 0 && !l.views.knows(c.at()) }) {
 			return false
 		}
 	}
