@@ -50,6 +50,10 @@ func newStay(t *tab) *stay {
 	for _, room := range s.user.rooms {
 		s.rec.joining(s.sub, s.user.load.roomTopic(room))
 	}
+	if rooms := s.user.load.People.Rooms; s.user.part == visitor && t.stays > 0 && rooms > 0 {
+		// The connection before was lost: the user may still be a member, and hear of it at once.
+		s.rec.joining(s.sub, s.user.load.roomTopic(s.user.room%rooms))
+	}
 	return s
 }
 
