@@ -30,12 +30,22 @@ func (l *loop) broadcastMessage(c *conn, e *protocol.Envelope) {
 	l.publish(c, e, &l.routers, b.Topic, b.Payload, b.Quiet)
 }
 
-// publish sends a message to the owner of its key: a topic's, a user's or a room's.
-func (l *loop) publish(c *conn, e *protocol.Envelope, r *realm, key, payload string, quiet bool) {
-	hash := cluster.Hash(key)
+// wayTo returns the owner of what a message is about; nil when it cannot be reached, and the message is
+// answered.
+func (l *loop) wayTo(c *conn, e *protocol.Envelope, r *realm, hash uint64) (*upstream, int) {
 	u, lane := r.ownerOf(hash)
 	if u == nil || !l.reachable(u.outs[lane]) {
 		l.unavailable(c, e.ID, l.ops.order+1, hash)
+		return nil, 0
+	}
+	return u, lane
+}
+
+// publish sends a message to the owner of its key: a topic's, a user's or a room's.
+func (l *loop) publish(c *conn, e *protocol.Envelope, r *realm, key, payload string, quiet bool) {
+	hash := cluster.Hash(key)
+	u, lane := l.wayTo(c, e, r, hash)
+	if u == nil {
 		return
 	}
 	rec := wire.Publish{

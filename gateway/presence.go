@@ -18,18 +18,7 @@ func (l *loop) setPresence(c *conn, e *protocol.Envelope) {
 		l.bad(c, e.ID, err)
 		return
 	}
-	key := wire.UserKey(c.user)
-	hash := cluster.Hash(key)
-	u, lane := l.presences.ownerOf(hash)
-	if u == nil || !l.reachable(u.outs[lane]) {
-		l.unavailable(c, e.ID, l.ops.order+1, hash)
-		return
-	}
-	o := op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}
-	ask := wire.Ask{
-		Conn: l.ref(c), Op: l.ops.add(o, e.ID), Verb: wire.VerbSetPresence, Key: key, User: c.user, ID: e.ID, Data: []byte(e.Data),
-	}
-	l.endRecord(u, lane, wire.AppendAsk(l.beginRecord(u, lane), &ask))
+	l.ask(c, e, wire.VerbSetPresence, wire.UserKey(c.user), false)
 }
 
 // getPresence asks the owner of each user.

@@ -32,16 +32,20 @@ func (l *loop) roomRequest(c *conn, e *protocol.Envelope) {
 		})
 		return
 	}
+	l.ask(c, e, verb, key, enters)
+}
+
+// ask passes a message to the owner of the user or room that it is about, whose Reply the client gets. pin is for
+// those who enter a room: until the reply its entry stays. Were it given up meanwhile, for others here who left, its
+// owner would hear that after it has noted this loop for the one who enters.
+func (l *loop) ask(c *conn, e *protocol.Envelope, verb wire.Verb, key string, pin bool) {
 	hash := cluster.Hash(key)
-	u, lane := l.presences.ownerOf(hash)
-	if u == nil || !l.reachable(u.outs[lane]) {
-		l.unavailable(c, e.ID, l.ops.order+1, hash)
+	u, lane := l.wayTo(c, e, &l.presences, hash)
+	if u == nil {
 		return
 	}
 	o := op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}
-	if enters {
-		// Until the reply the entry stays: were it given up meanwhile, for others here who left, its
-		// owner would hear that after it has noted this loop for the one who enters.
+	if pin {
 		o.entry = l.presenceEntry(kindRoom, key)
 		o.entry.pending++
 	}
@@ -131,7 +135,7 @@ func (l *loop) roomInfo(c *conn, e *protocol.Envelope) {
 	l.settle(c, r)
 }
 
-// Page is what a room's owner answers to a RoomInfo: the description of the room, raw JSON, the names of
+// decodePage reads what a room's owner answers to a RoomInfo: the description of the room, raw JSON, the names of
 // some members, and where the next page begins, empty for nowhere.
 func decodePage(body []byte) (description []byte, members []string, next string, err error) {
 	var parts [][]byte

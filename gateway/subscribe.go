@@ -19,7 +19,7 @@ func (l *loop) subscribe(c *conn, e *protocol.Envelope) {
 	r := l.newRequest(c, e.ID, "subscribed", topics)
 	for i, name := range r.topics {
 		if r.outcome[i] = l.refuseTopic(c, name); r.outcome[i].Code == 0 {
-			l.ask(c, r, i, opJoin)
+			l.askTopic(c, r, i, opJoin)
 		}
 	}
 	l.settle(c, r)
@@ -38,7 +38,7 @@ func (l *loop) unsubscribe(c *conn, e *protocol.Envelope) {
 			r.outcome[i] = rejection{Name: name, Code: protocol.CodeBadRequest, Message: err.Error()}
 			continue
 		}
-		l.ask(c, r, i, opFence)
+		l.askTopic(c, r, i, opFence)
 	}
 	l.settle(c, r)
 }
@@ -66,8 +66,8 @@ func (l *loop) tooMany(name string) rejection {
 	return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", l.gw.cfg.MaxSubscriptions)}
 }
 
-// ask begins the op for one topic of a request.
-func (l *loop) ask(c *conn, r *request, i int, kind opKind) {
+// askTopic begins the op for one topic of a request.
+func (l *loop) askTopic(c *conn, r *request, i int, kind opKind) {
 	e := l.topicEntry(r.topics[i])
 	e.pending++
 	e.joined = e.joined || kind == opJoin

@@ -138,19 +138,13 @@ func (r *registry) goOn(u *user) {
 // deliverDirect sends a direct message to all connections of a user.
 func (r *registry) deliverDirect(u *user, from owner.Source, p *wire.Publish) {
 	r.metrics.direct.Inc()
-	id := p.ID
-	if id == "" {
-		id = r.lane.NextID()
-	}
+	id := r.lane.MessageID(p.ID)
 	var frame []byte
 	r.frame, frame = protocol.AppendDirectMessage(r.frame[:0], &protocol.Direct{
 		Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000,
 		Queued: p.Quiet, // it waited for a gateway that is gone
 	})
-	for _, s := range u.spots {
-		r.fanout.TouchLoops(s.gateway, 1<<s.loop)
-	}
-	r.deliver(u.key, p.SentAt, frame, nil)
+	r.deliverUser(u, p.SentAt, frame)
 	if p.ID != "" {
 		var ack []byte
 		r.frame, ack = protocol.AppendDelivered(r.frame[:0], p.ID, id, u.connections)
@@ -161,7 +155,7 @@ func (r *registry) deliverDirect(u *user, from owner.Source, p *wire.Publish) {
 // appendQueue puts a direct message into the queue of a user who is not there.
 func (r *registry) appendQueue(u *user, h held) {
 	if h.ID == "" {
-		h.ID = string([]byte(r.lane.NextID()))
+		h.ID = string([]byte(r.lane.MessageID("")))
 	}
 	given := h.Op != 0
 	name := u.name()
@@ -395,11 +389,7 @@ func (r *registry) refuseHeld(u *user) {
 
 // notQueued answers a direct message that could be neither delivered nor queued.
 func (r *registry) notQueued(to owner.Source, p *wire.Publish, no *refusal) {
-	id := p.ID
-	if id == "" {
-		id = r.lane.NextID()
-	}
 	var frame []byte
-	r.frame, frame = protocol.AppendNotQueued(r.frame[:0], p.ID, id, protocol.Error{Code: no.code, Message: no.message})
+	r.frame, frame = protocol.AppendNotQueued(r.frame[:0], p.ID, r.lane.MessageID(p.ID), protocol.Error{Code: no.code, Message: no.message})
 	r.reply(to, p.Op, p.Conn, frame)
 }

@@ -132,6 +132,11 @@ func (r *registry) wait(h *hall, from owner.Source, rec wire.Record) {
 	rec.Body = bytes.Clone(rec.Body)
 	h.bytes += len(rec.Body)
 	h.waiting = append(h.waiting, waiting{from, rec})
+	h.asks(rec)
+}
+
+// asks counts a record that waits as its asker's.
+func (h *hall) asks(rec wire.Record) {
 	if h.askers == nil {
 		h.askers = make(map[string]int)
 	}
@@ -381,10 +386,7 @@ func (r *registry) again(h *hall, from owner.Source, rec wire.Record) {
 	if rec.Body != nil {
 		h.waiting = append([]waiting{{from, rec}}, h.waiting...)
 		h.bytes += len(rec.Body)
-		if h.askers == nil {
-			h.askers = make(map[string]int)
-		}
-		h.askers[askerOf(rec)]++
+		h.asks(rec)
 	}
 	if h.busy = false; h.state == hallOpen {
 		h.stale = true // messages go on meanwhile

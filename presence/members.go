@@ -65,10 +65,7 @@ func (r *registry) tellEvent(u *user, m *wire.Member) {
 	}
 	var frame []byte
 	r.frame, frame = protocol.AppendRoomEvent(r.frame[:0], wire.Name(m.Other), m.Tell, m.By, int(m.Count))
-	for _, s := range u.spots {
-		r.fanout.TouchLoops(s.gateway, 1<<s.loop)
-	}
-	r.deliver(u.key, r.lane.Now().UnixMicro(), frame, nil)
+	r.deliverUser(u, r.lane.Now().UnixMicro(), frame)
 }
 
 // claim notes a membership of which others told, and tells the room's owner, who knows.

@@ -130,7 +130,7 @@ func (r *registry) Apply(from owner.Source, rec wire.Record) {
 		}
 	case wire.KindRetell:
 		r.forgetPlace(place{from.Gateway, from.Loop})
-	case wire.KindJoin, wire.KindFence, wire.KindLeave:
+	case wire.KindJoin, wire.KindLeave:
 		var i wire.Interest
 		if i.Decode(rec.Body) != nil {
 			return
@@ -185,7 +185,7 @@ func (r *registry) Refuse(from owner.Source, rec wire.Record) {
 		if a.Decode(rec.Body) == nil {
 			r.refuseAsk(from, &a, away)
 		}
-	case wire.KindJoin, wire.KindFence:
+	case wire.KindJoin:
 		var i wire.Interest
 		if i.Decode(rec.Body) == nil {
 			r.done(from, i.Op, codeUnavailable)
@@ -353,6 +353,14 @@ func (r *registry) done(to owner.Source, op uint64, code uint16) {
 		d := wire.Done{Loop: uint8(to.Loop), Op: op, Code: code}
 		r.lane.End(to.Gateway, wire.AppendDone(r.lane.Begin(to.Gateway), d))
 	}
+}
+
+// deliverUser sends a frame to all connections of a user.
+func (r *registry) deliverUser(u *user, sentAt int64, frame []byte) {
+	for _, s := range u.spots {
+		r.fanout.TouchLoops(s.gateway, 1<<s.loop)
+	}
+	r.deliver(u.key, sentAt, frame, nil)
 }
 
 // deliver sends a frame to those who are interested in a key.

@@ -67,21 +67,16 @@ func (r *registry) listen(h *hall, from owner.Source, i *wire.Interest) {
 
 // roomMessage gives a message its place in the room's order.
 func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
-	no := notMember
-	if h.state != hallOpen {
-		no = noRoom
-	}
-	if h.state != hallOpen || !h.isMember(p.User) {
-		var frame []byte
-		r.frame, frame = protocol.AppendError(r.frame[:0], p.ID, protocol.Error{Code: no.code, Message: no.message})
-		r.reply(from, p.Op, p.Conn, frame)
+	switch {
+	case h.state != hallOpen:
+		r.refuseWith(from, p.Op, p.Conn, p.ID, noRoom)
+		return
+	case !h.isMember(p.User):
+		r.refuseWith(from, p.Op, p.Conn, p.ID, notMember)
 		return
 	}
 	r.metrics.messages.Inc()
-	id := p.ID
-	if id == "" {
-		id = r.lane.NextID()
-	}
+	id := r.lane.MessageID(p.ID)
 	var frame []byte
 	r.frame, frame = protocol.AppendRoomMessage(r.frame[:0], &protocol.Publication{
 		Topic: h.name(), Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000,
@@ -99,13 +94,20 @@ func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
 func (r *registry) unavailable(from owner.Source, p *wire.Publish) {
 	if wire.IsUser(p.Topic) {
 		r.notQueued(from, p, away)
-		return
+	} else {
+		r.refuseWith(from, p.Op, p.Conn, p.ID, away)
+	}
+}
+
+// refuseWith answers a message with an Error.
+func (r *registry) refuseWith(to owner.Source, op uint64, conn wire.Conn, id string, no *refusal) {
+	e := protocol.Error{Code: no.code, Message: no.message}
+	if no.code == protocol.CodeUnavailable {
+		e.Details = protocol.RetryAfter(retryMS)
 	}
 	var frame []byte
-	r.frame, frame = protocol.AppendError(r.frame[:0], p.ID, protocol.Error{
-		Code: away.code, Message: away.message, Details: protocol.RetryAfter(retryMS),
-	})
-	r.reply(from, p.Op, p.Conn, frame)
+	r.frame, frame = protocol.AppendError(r.frame[:0], id, e)
+	r.reply(to, op, conn, frame)
 }
 
 // askRoom deals with a client's request about a room. It returns why it was not granted, nil when
@@ -347,13 +349,10 @@ func (r *registry) takeOut(h *hall, from owner.Source, a *wire.Ask, rec wire.Rec
 			details = h.details(&user)
 		}
 		r.status(from, ask, status, details)
-		if h.count == 0 && !h.durable {
-			h.state = hallNone
-		}
 	})
 }
 
-// out takes a user out of a room, and tells everyone. a is the request for it, nil for none.
+// out takes a user out of a room, and tells everyone; with its last member a room ends that is not durable. a is the request for it, nil for none.
 func (r *registry) out(h *hall, user string, version uint64, event string, from owner.Source, a *wire.Ask) {
 	was := h.isMember(user)
 	h.remove(user, version, event == protocol.RoomLeft)
@@ -375,6 +374,9 @@ func (r *registry) out(h *hall, user string, version uint64, event string, from 
 		tell = event
 	}
 	r.tellChange(h, user, tell, user, &wire.Member{Version: version, Out: true})
+	if h.count == 0 && !h.durable {
+		h.state = hallNone // it ends with its last member
+	}
 }
 
 // dismiss has the gateway loops take a user, or with none everyone, out of a room: what is said in it from here on is
@@ -406,10 +408,7 @@ func (r *registry) askedToLeave(h *hall, m *wire.Member) {
 		r.tellUser(h, m.Other, &wire.Member{Version: in.version})
 	default:
 		r.out(h, string([]byte(user)), h.next(r.lane.Now()), protocol.RoomLeft, owner.Source{}, nil)
-		if h.count == 0 {
-			h.state = hallNone
-			r.endIfNone(h)
-		}
+		r.endIfNone(h)
 	}
 }
 

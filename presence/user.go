@@ -45,6 +45,35 @@ type greet struct {
 // them wait for an Answer is lost.
 func (u *user) begun() bool { return u.connections > len(u.greets) }
 
+// stamp notes since when a user has connections at a place.
+func (u *user) stamp(at place, now uint32) {
+	for i := range u.spots {
+		if u.spots[i].place == at {
+			u.spots[i].since = now
+		}
+	}
+}
+
+// heard reports whether a place that a user has connections at had some already when a message was sent, at Unix
+// microseconds.
+func (u *user) heard(sentAt int64) bool {
+	for _, s := range u.spots {
+		if int64(s.since) < sentAt/1e6 {
+			return true
+		}
+	}
+	return false
+}
+
+func (u *user) has(at place) bool {
+	for _, s := range u.spots {
+		if s.place == at {
+			return true
+		}
+	}
+	return false
+}
+
 // name is the user, as clients know it.
 func (u *user) name() string { return wire.Name(u.key) }
 

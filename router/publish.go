@@ -51,7 +51,7 @@ func (t *topics) send(from owner.Source, p *wire.Publish) {
 	var frame []byte
 	t.frame, frame = protocol.AppendBroadcast(t.frame[:0], &protocol.Publication{
 		Topic: p.Topic, Payload: p.Payload, User: p.User,
-		MessageID: t.messageID(p), SentAt: p.SentAt / 1000,
+		MessageID: t.lane.MessageID(p.ID), SentAt: p.SentAt / 1000,
 	})
 	t.metrics.delivers.Add(float64(t.fanout.Len()))
 	t.fanout.Send(func(g *owner.Gateway, loops uint64) {
@@ -61,14 +61,6 @@ func (t *topics) send(from owner.Source, p *wire.Publish) {
 		}
 		t.lane.End(g, wire.AppendDeliver(t.lane.Begin(g), &d))
 	})
-}
-
-// messageID is the sender's id, or one that nobody else gives.
-func (t *topics) messageID(p *wire.Publish) string {
-	if p.ID != "" {
-		return p.ID
-	}
-	return t.lane.NextID()
 }
 
 // unavailable answers a Broadcast that found no way to its owner.

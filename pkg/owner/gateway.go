@@ -5,6 +5,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 // Gateway is what a lane knows of one gateway. It is owned by the lane.
@@ -61,4 +62,34 @@ func allAt(courses []course, view uint64) bool {
 		}
 	}
 	return true
+}
+
+// gateway finds or begins what the lane knows of a gateway. Its batches may come before
+// its first heartbeat.
+func (l *Lane) gateway(ref cluster.Ref, lanes int) *Gateway {
+	if g := l.gateways[ref]; g != nil {
+		return g
+	}
+	lanes = max(lanes, 1)
+	g := &Gateway{Ref: ref, ends: newEnds(lanes, l.now), courses: make([]course, lanes)}
+	g.ends.out = l.newOut(ref, wire.Down(ref.ID, l.index%lanes), downBound)
+	for g.Slot < len(l.slots) && l.slots[g.Slot] != nil {
+		g.Slot++
+	}
+	if g.Slot == len(l.slots) {
+		l.slots = append(l.slots, nil)
+	}
+	l.slots[g.Slot] = g
+	l.gateways[ref] = g
+	return g
+}
+
+func (l *Lane) addPeer(n cluster.Node) *peer {
+	lanes := max(n.Lanes, 1)
+	p := &peer{ref: n.Ref, node: n, ends: newEnds(lanes, l.now), courses: make([]course, lanes)}
+	for i := range lanes {
+		p.outs = append(p.outs, l.newOut(n.Ref, wire.Peer(n.ID, i), peerBound))
+	}
+	l.peers[n.Ref] = p
+	return p
 }

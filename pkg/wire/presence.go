@@ -70,16 +70,6 @@ func (r Record) Told() bool {
 	return false
 }
 
-// AppendMemberships appends a list of memberships, the body of the Answer to a Present.
-func AppendMemberships(b []byte, list []Membership) []byte { return appendMemberships(b, list) }
-
-// DecodeMemberships reads what AppendMemberships wrote; names alias it.
-func DecodeMemberships(body []byte) ([]Membership, error) {
-	c := cursor{b: body}
-	list := c.memberships()
-	return list, c.err()
-}
-
 func appendMemberships(b []byte, list []Membership) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(list)))
 	for _, m := range list {
