@@ -82,6 +82,7 @@ func (l *loop) tellMoved(r *realm, fresh []*upstream) {
 			e.owner = u
 		}
 	}
+	l.tellTracks(r)
 }
 
 // tell tells an owner's lane of an entry, of the loop's own accord.
@@ -90,7 +91,11 @@ func (l *loop) tell(e *entry, u *upstream, lane int) {
 		l.tellPresent(e, u, lane)
 		return
 	}
-	l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), wire.KindJoin, wire.Interest{Topic: e.name, State: e.state()}))
+	i := wire.Interest{Topic: e.name, State: e.state()}
+	if t := l.tracks[e.name]; t != nil {
+		i.Placed, i.At = true, t.at
+	}
+	l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), wire.KindJoin, i))
 }
 
 func (l *loop) tellSynced(r *realm) {

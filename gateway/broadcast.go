@@ -53,7 +53,7 @@ func (l *loop) publish(c *conn, e *protocol.Envelope, r *realm, key, payload str
 		User: c.user, ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(payload), len(payload)),
 	}
 	if e.ID != "" {
-		rec.Op = l.ops.add(op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}, e.ID)
+		rec.Op = l.ops.add(op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, began: l.wheel.now, hash: hash}, e.ID)
 	}
 	l.endRecord(u, lane, wire.AppendPublish(l.beginRecord(u, lane), &rec))
 }

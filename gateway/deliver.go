@@ -48,20 +48,18 @@ func (l *loop) unmark(c *conn) { c.first, c.last = 0, 0 }
 // push gives a connection a frame of its own.
 func (l *loop) push(c *conn, frame []byte) { l.mark(c, l.enter(frame)) }
 
-// deliver marks the subscribers of a topic.
-//
-// Hop 7 of a Broadcast's way; the last is drain.
-func (l *loop) deliver(d *wire.Deliver) {
+// pass marks those who are subscribed now. It reports whether there are any. t is nil for what has no history.
+func (l *loop) pass(d *wire.Deliver, t *track) bool {
 	frame := noFrame
 	e := l.entries[d.Topic]
 	if e != nil {
-		frame = l.markAll(e, d, frame)
+		frame = l.markAll(e, d, t, frame)
 		if d.State != 0 {
 			e.extra().state.Version = d.State // what the watchers know, for the user's next owner
 		}
 	}
 	if l.patterns.Len() > 0 && wire.IsTopic(d.Topic) {
-		frame = l.deliverPatterns(d, frame)
+		frame = l.deliverPatterns(d, t, frame)
 	}
 	switch {
 	case frame != noFrame:
@@ -72,6 +70,7 @@ func (l *loop) deliver(d *wire.Deliver) {
 	if len(l.nodes) >= drainAfter {
 		l.drain()
 	}
+	return frame != noFrame
 }
 
 // unwanted tells a lane again that nobody here wants a topic. It may have sent this before it got
@@ -85,13 +84,13 @@ func (l *loop) unwanted(topic string) {
 	l.endRecord(l.from, l.fromLane, wire.AppendInterest(l.beginRecord(l.from, l.fromLane), wire.KindLeave, leave))
 }
 
-func (l *loop) markAll(e *entry, d *wire.Deliver, frame uint32) uint32 {
+func (l *loop) markAll(e *entry, d *wire.Deliver, t *track, frame uint32) uint32 {
 	for i := range e.subs {
 		c := l.conns.at(e.subs[i].slot)
 		if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
 			continue
 		}
-		if d.Except != "" && c.user == d.Except {
+		if d.Except != "" && c.user == d.Except || t.skips(c) {
 			continue
 		}
 		if frame == noFrame {
@@ -104,7 +103,7 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, frame uint32) uint32 {
 
 // deliverPatterns is for a loop with subscriptions to patterns: a connection may match
 // more than once, and gets the frame once.
-func (l *loop) deliverPatterns(d *wire.Deliver, frame uint32) uint32 {
+func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 	l.patterns.Match(d.Topic, func(_ string, e *entry) {
 		for i := range e.subs {
 			c := l.conns.at(e.subs[i].slot)
@@ -113,7 +112,7 @@ func (l *loop) deliverPatterns(d *wire.Deliver, frame uint32) uint32 {
 					continue
 				}
 			}
-			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
+			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index || t.skips(c) {
 				continue
 			}
 			if frame == noFrame {

@@ -86,7 +86,13 @@ func (r *reader) take(batch []byte) {
 		in := &e.ins[h.FromLane]
 		lost := in.Lost()
 		take := in.Take(h, len(batch))
-		r.gw.metrics.dropped.WithLabelValues(dropLost).Add(float64(in.Lost() - lost))
+		if n := in.Lost() - lost; n > 0 {
+			r.gw.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
+			ref, lane := cluster.Ref{ID: h.FromID, Inc: h.FromInc}, int(h.FromLane)
+			for _, l := range r.gw.loops {
+				l.mail.post(func(l *loop) { l.lostFrom(ref, lane) })
+			}
+		}
 		e.owed = true
 		if _, now := in.Due(); now {
 			// Not before the loops have it: an acknowledgement lets a topic's next owner
@@ -244,6 +250,16 @@ func (l *loop) down(batch []byte) {
 			var q wire.Queued
 			if q.Decode(rec.Body) == nil {
 				l.queued(&q)
+			}
+		case wire.KindPage:
+			var p wire.Page
+			if p.Decode(rec.Body) == nil {
+				l.paged(&p)
+			}
+		case wire.KindPosition:
+			var p wire.Placed
+			if p.Decode(rec.Body) == nil {
+				l.placed(&p)
 			}
 		case wire.KindResync:
 			l.retell()

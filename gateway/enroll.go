@@ -91,6 +91,9 @@ func (l *loop) release(e *entry) {
 	delete(l.entries, e.name)
 	if e.pattern {
 		l.patterns.Delete(e.name)
+		l.dropTracks()
+	} else if len(l.tracks) > 0 {
+		l.dropTrack(e.name)
 	}
 	switch {
 	case e.kind == kindUser:

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/realtime-cluster/realtime/gateway"
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/stream"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/presence"
@@ -40,6 +43,47 @@ type harness struct {
 	queue        *store.Queue // of the presence nodes; nil: queueing is off
 	seen         *store.Seen
 	tunePresence func(*presence.Config)
+	policy       history.Policy // of the routers and presence nodes
+}
+
+// window is DEDUPE_WINDOW.
+const window = 30 * time.Second
+
+// stores are the histories of one node, on a connection of its own.
+func (h *harness) stores(conns *[]*nats.Conn) (stores map[string]history.Store, run func(context.Context)) {
+	h.t.Helper()
+	stores = make(map[string]history.Store)
+	var runs []func(context.Context) error
+	for _, rule := range h.policy {
+		list := h.connect(prometheus.NewRegistry())
+		nc := list[0]
+		*conns = append(*conns, list...)
+		s, err := stream.New(stream.Config{Conn: nc, Rule: rule, DedupeWindow: window, Replicas: 1, Log: h.log})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		stores[rule.Name] = s
+		runs = append(runs, s.Run)
+	}
+	return stores, func(ctx context.Context) {
+		var wg sync.WaitGroup
+		for _, run := range runs {
+			wg.Go(func() { _ = run(ctx) })
+		}
+		wg.Wait()
+	}
+}
+
+// withStores runs a node and the stores that it uses.
+func withStores(run func(stop, kill context.Context) error, stores func(context.Context)) func(stop, kill context.Context) error {
+	return func(stop, kill context.Context) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() { stores(ctx) })
+		defer wg.Wait()
+		defer cancel()
+		return run(stop, kill)
+	}
 }
 
 // in is the harness for a part of its test.
@@ -103,19 +147,31 @@ func (p *presenceNode) kill() {
 // start brings up a cluster. tune, if not nil, changes the gateways' configuration.
 func start(t *testing.T, gateways, routers int, tune func(*gateway.Config)) *harness {
 	t.Helper()
+	return startWith(t, nil, gateways, routers, tune)
+}
+
+// startWith is start with histories.
+func startWith(t *testing.T, policy history.Policy, gateways, routers int, tune func(*gateway.Config)) *harness {
+	t.Helper()
 	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
 	server, err := backbone.StartEmbedded(backbone.EmbeddedConfig{DataDir: t.TempDir(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	return startOn(t, server, log, gateways, routers, tune)
+	h := &harness{t: t, server: server, log: log, policy: policy}
+	return h.begin(gateways, routers, tune)
 }
 
 // startOn is start with a NATS server that is there already.
 func startOn(t *testing.T, server nats.InProcessConnProvider, log *zap.Logger, gateways, routers int, tune func(*gateway.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, server: server, log: log}
+	return h.begin(gateways, routers, tune)
+}
+
+func (h *harness) begin(gateways, routers int, tune func(*gateway.Config)) *harness {
+	h.t.Helper()
 	for range routers {
 		h.addRouter()
 	}
@@ -173,17 +229,21 @@ func (h *harness) addRouter() *routerNode {
 	h.t.Helper()
 	registry := prometheus.NewRegistry()
 	conns := h.connect(registry)
-	r, err := router.New(router.Config{Name: "test", Lanes: 2, Conns: conns, Log: h.log, Registerer: registry})
+	stores, runStores := h.stores(&conns)
+	r, err := router.New(router.Config{
+		Name: "test", Lanes: 2, Conns: conns[:2], Log: h.log, Registerer: registry,
+		History: router.HistoryConfig{Policy: h.policy, Stores: stores, DedupeWindow: window, Memory: 16 << 20},
+	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	node := &routerNode{Router: r, metrics: registry, conns: conns}
-	node.stop = h.run(conns, func(stop, kill context.Context) error {
+	node.stop = h.run(conns, withStores(func(stop, kill context.Context) error {
 		if err := r.Run(stop, kill); !node.killed.Load() {
 			return err
 		}
 		return nil
-	})
+	}, runStores))
 	<-r.Started()
 	h.router = append(h.router, node)
 	return node

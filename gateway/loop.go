@@ -61,6 +61,8 @@ type loop struct {
 	entries  map[string]*entry
 	patterns topic.Tree[*entry]
 	ops      opTable
+	tracks   map[string]*track   // of what has history, by key, see track.go
+	chasing  map[*track]struct{} // those of which something is lacking
 
 	// Owners, see upstream.go.
 	self      cluster.Ref
@@ -80,6 +82,8 @@ type loop struct {
 	broadcast protocol.Broadcast // scratch
 	envelope  protocol.Envelope  // scratch
 
+	subscription protocol.Subscribe // scratch
+
 	closing bool // shutting down: no new connections
 }
 
@@ -98,6 +102,8 @@ func newLoop(g *Gateway, index int) (*loop, error) {
 		start:         time.Now(),
 		rbuf:          make([]byte, readSize),
 		entries:       make(map[string]*entry),
+		tracks:        make(map[string]*track),
+		chasing:       make(map[*track]struct{}),
 		self:          g.self.Ref,
 		routers:       newRealm(cluster.RoleRouter),
 		presences:     newRealm(cluster.RolePresence),

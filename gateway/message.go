@@ -39,6 +39,8 @@ func (l *loop) message(c *conn, payload []byte) {
 	case protocol.TypeCreateRoom, protocol.TypeJoinRoom, protocol.TypeLeaveRoom, protocol.TypeDeleteRoom,
 		protocol.TypeAddMember, protocol.TypeRemoveMember:
 		l.roomRequest(c, e)
+	case protocol.TypeHistory:
+		l.history(c, e)
 	case protocol.TypeRoomInfo:
 		l.roomInfo(c, e)
 	case protocol.TypeSetPresence:

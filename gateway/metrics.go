@@ -57,6 +57,12 @@ type metrics struct {
 	panics        prometheus.Counter
 	subscriptions prometheus.Gauge
 	resyncs       prometheus.Counter
+	gaps          prometheus.Counter
+	tails         prometheus.Counter
+	repeats       prometheus.Counter
+	holes         prometheus.Counter
+	fetches       prometheus.Counter
+	recovered     prometheus.Counter
 	outboxBytes   prometheus.Gauge
 	turnSeconds   prometheus.Histogram
 	delivery      prometheus.Histogram
@@ -84,6 +90,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		panics:        f.Counter(metric.GatewayPanics),
 		subscriptions: f.Gauge(metric.GatewaySubscriptions),
 		resyncs:       f.Counter(metric.GatewayResyncs),
+		gaps:          f.Counter(metric.GatewayGaps),
+		tails:         f.Counter(metric.GatewayTails),
+		repeats:       f.Counter(metric.GatewayRepeats),
+		holes:         f.Counter(metric.GatewayHoles),
+		fetches:       f.Counter(metric.GatewayFetches),
+		recovered:     f.Counter(metric.GatewayRecovered),
 		outboxBytes:   f.Gauge(metric.GatewayOutboxBytes),
 		turnSeconds:   f.Histogram(metric.GatewayTurnSeconds, []float64{25e-6, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, .1, .5, 1}),
 		delivery:      f.Histogram(metric.GatewayDeliverySeconds, []float64{5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, .1, .25, .5, 1, 2.5, 5}),

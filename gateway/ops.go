@@ -17,6 +17,7 @@ const (
 	opAnswer               // an Answer, for a part of a request
 	opGreet                // an Answer, to let a connection begin
 	opEnter                // a Done, to get a room's messages
+	opFetch                // a Page of a history
 )
 
 // op is something asked of an owner and not answered yet.
@@ -27,7 +28,7 @@ type op struct {
 	conn  uint32 // slot
 	cgen  uint32
 	need  int32     // answers still to come: more than one for patterns
-	at    uint32    // tick at which it began
+	began uint32    // tick
 	order uint64    // when it began, among the loop's ops
 	hash  uint64    // opReply: the key's
 	to    *upstream // nil for patterns: everyone
@@ -39,6 +40,12 @@ type op struct {
 	verb  wire.Verb // opAnswer
 	data  []byte    // opAnswer: of a RoomInfo's message
 	greet *greeting // opGreet, opEnter: who waits for it; nil for nobody
+	track *track    // opFetch
+
+	recovers bool          // opJoin: all behind since is wanted
+	since    wire.Position // opJoin, opFetch
+	at       wire.Position // opJoin: where the history stands; zero: it has none
+	whole    bool          // opJoin: all behind since can be had
 
 	step    *step // of a pattern's change; nil where there is none
 	counted bool  // opJoin: it is one of the connection's joins
@@ -114,7 +121,7 @@ func (l *loop) expireOps() {
 	if l.ops.live == 0 {
 		return
 	}
-	for _, h := range l.ops.handles(func(o *op) bool { return l.wheel.now-o.at > l.patience(o) }) {
+	for _, h := range l.ops.handles(func(o *op) bool { return l.wheel.now-o.began > l.patience(o) }) {
 		if l.ops.find(h) != nil { // one that failed may have ended another
 			l.fail(h)
 		}
@@ -140,6 +147,8 @@ func (l *loop) send(h uint64) {
 		l.sendAsk(h, o)
 	case opGreet:
 		l.sendPresent(h, o)
+	case opFetch:
+		l.sendFetch(h, o)
 	}
 	if o.need == 0 {
 		l.fail(h)
@@ -169,6 +178,8 @@ func (l *loop) fail(h uint64) {
 		l.greeted(h, nil)
 	case opEnter:
 		l.roomJoined(h, protocol.CodeUnavailable)
+	case opFetch:
+		l.paged(&wire.Page{Op: h, Code: protocol.CodeUnavailable})
 	case opReply:
 		if c := l.conns.get(o.conn, o.cgen); c != nil && c.state == stateOpen {
 			l.unavailable(c, string(o.id), o.order, o.hash)

@@ -18,7 +18,7 @@ func (l *loop) setPresence(c *conn, e *protocol.Envelope) {
 		l.bad(c, e.ID, err)
 		return
 	}
-	l.ask(c, e, wire.VerbSetPresence, wire.UserKey(c.user), false)
+	l.ask(c, e, &l.presences, wire.VerbSetPresence, wire.UserKey(c.user), false)
 }
 
 // getPresence asks the owner of each user.
@@ -127,7 +127,7 @@ func (l *loop) askFor(c *conn, r *request, i int, verb wire.Verb, w *entry, data
 		c.watching++
 	}
 	l.send(l.ops.add(op{
-		kind: opAnswer, conn: r.slot, cgen: r.gen, at: l.wheel.now, req: r, topic: i, entry: w, verb: verb, data: data, hash: r.hashes[i],
+		kind: opAnswer, conn: r.slot, cgen: r.gen, began: l.wheel.now, req: r, topic: i, entry: w, verb: verb, data: data, hash: r.hashes[i],
 	}, ""))
 }
 

@@ -28,6 +28,22 @@ type request struct {
 	order     uint64      // of the last op before it
 	later     *request    // of the connection
 	after     [][]byte    // frames to be sent behind the reply; ends with REQUEST_TIMEOUT
+
+	// Of a Subscribe: where the client stands, and what is answered to that; nil where there is nothing.
+	since     map[string]protocol.Position
+	positions map[string]protocol.TopicPosition
+}
+
+// wantPositions notes where a client that subscribes stands.
+func (r *request) wantPositions(since map[string]protocol.Position) {
+	r.positions = make(map[string]protocol.TopicPosition)
+	if len(since) > 0 {
+		r.since = make(map[string]protocol.Position)
+	}
+	for name, p := range since {
+		r.since[strings.Clone(name)] = protocol.Position{Offset: p.Offset, Epoch: strings.Clone(p.Epoch)}
+		r.positions[strings.Clone(name)] = protocol.TopicPosition{}
+	}
 }
 
 // rejection is why one part of a request failed.
@@ -65,6 +81,11 @@ func (l *loop) settle(c *conn, r *request) {
 		r := c.asked
 		c.asked = r.later
 		r.reply(l, c, r)
+		for name := range r.positions {
+			if t := l.tracks[name]; t != nil {
+				l.follow(c, t)
+			}
+		}
 		for _, frame := range r.after {
 			l.push(c, frame)
 		}
@@ -92,15 +113,17 @@ func (r *request) concerns(hash uint64) bool { return slices.Contains(r.hashes, 
 // replyTopics answers a Subscribe or Unsubscribe.
 func (l *loop) replyTopics(c *conn, r *request) {
 	details := struct {
-		Topics   []string    `json:"topics"`
-		Active   int         `json:"active_subscriptions"`
-		Rejected []rejection `json:"rejected,omitempty"`
-	}{Topics: []string{}, Active: active(c)}
+		Topics    []string                          `json:"topics"`
+		Active    int                               `json:"active_subscriptions"`
+		Rejected  []rejection                       `json:"rejected,omitempty"`
+		Positions map[string]protocol.TopicPosition `json:"positions,omitempty"`
+	}{Topics: []string{}, Active: active(c), Positions: r.positions}
 	for i, o := range r.outcome {
 		if o.Code == 0 {
 			details.Topics = append(details.Topics, r.topics[i])
 		} else {
 			details.Rejected = append(details.Rejected, o)
+			delete(r.positions, r.topics[i])
 		}
 	}
 	if len(details.Topics) == 0 {

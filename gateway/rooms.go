@@ -32,19 +32,19 @@ func (l *loop) roomRequest(c *conn, e *protocol.Envelope) {
 		})
 		return
 	}
-	l.ask(c, e, verb, key, enters)
+	l.ask(c, e, &l.presences, verb, key, enters)
 }
 
-// ask passes a message to the owner of the user or room that it is about, whose Reply the client gets. pin is for
+// ask passes a message to the owner of the user, room or topic that it is about, whose Reply the client gets. pin is for
 // those who enter a room: until the reply its entry stays. Were it given up meanwhile, for others here who left, its
 // owner would hear that after it has noted this loop for the one who enters.
-func (l *loop) ask(c *conn, e *protocol.Envelope, verb wire.Verb, key string, pin bool) {
+func (l *loop) ask(c *conn, e *protocol.Envelope, r *realm, verb wire.Verb, key string, pin bool) {
 	hash := cluster.Hash(key)
-	u, lane := l.wayTo(c, e, &l.presences, hash)
+	u, lane := l.wayTo(c, e, r, hash)
 	if u == nil {
 		return
 	}
-	o := op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, at: l.wheel.now, hash: hash}
+	o := op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, began: l.wheel.now, hash: hash}
 	if pin {
 		o.entry = l.presenceEntry(kindRoom, key)
 		o.entry.pending++

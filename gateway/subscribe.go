@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 
+	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -11,12 +12,13 @@ import (
 // subscribe asks the owner of each topic to send it here. It takes effect with the
 // owner's answer: by the way back of that answer, everything published later follows it.
 func (l *loop) subscribe(c *conn, e *protocol.Envelope) {
-	topics, err := protocol.ParseTopics(e.Data)
-	if err != nil {
+	s := &l.subscription
+	if err := s.Parse(e.Data); err != nil {
 		l.bad(c, e.ID, err)
 		return
 	}
-	r := l.newRequest(c, e.ID, "subscribed", topics)
+	r := l.newRequest(c, e.ID, "subscribed", s.Topics)
+	r.wantPositions(s.Recover)
 	for i, name := range r.topics {
 		if r.outcome[i] = l.refuseTopic(c, name); r.outcome[i].Code == 0 {
 			l.askTopic(c, r, i, opJoin)
@@ -72,7 +74,10 @@ func (l *loop) askTopic(c *conn, r *request, i int, kind opKind) {
 	e.pending++
 	e.joined = e.joined || kind == opJoin
 	r.need++
-	o := op{kind: kind, conn: r.slot, cgen: r.gen, at: l.wheel.now, req: r, topic: i, entry: e}
+	o := op{kind: kind, conn: r.slot, cgen: r.gen, began: l.wheel.now, req: r, topic: i, entry: e}
+	if p, ok := r.since[e.name]; ok && kind == opJoin {
+		o.recovers, o.since = true, wire.Position{Offset: p.Offset, Epoch: uint64(history.ParseEpoch(p.Epoch))}
+	}
 	if e.pattern {
 		o.step = l.alter(c, e, kind == opJoin)
 	} else if kind == opJoin && !subscribed(c, e) {
@@ -89,7 +94,7 @@ func (l *loop) sendInterest(h uint64, o *op) {
 	if o.kind == opFence {
 		kind = wire.KindFence
 	}
-	i := wire.Interest{Op: h, Topic: o.entry.name, State: o.entry.state()}
+	i := wire.Interest{Op: h, Topic: o.entry.name, State: o.entry.state(), Placed: o.recovers, At: o.since}
 	if !o.entry.pattern {
 		if u, lane := l.reach(o); u != nil {
 			o.entry.owner = u
@@ -119,6 +124,7 @@ func (l *loop) done(d wire.Done) {
 		return
 	}
 	o.code = max(o.code, d.Code)
+	o.at, o.whole = d.At, d.Whole
 	if o.step != nil {
 		o.step.heard = append(o.step.heard, l.source)
 	}
@@ -130,6 +136,7 @@ func (l *loop) done(d wire.Done) {
 // finish lets a Join or Fence take effect, and answers when it was the last of its request.
 func (l *loop) finish(h uint64, code int) {
 	o := l.ops.find(h)
+	was := *o
 	kind, e, r, topic, step, counted := o.kind, o.entry, o.req, o.topic, o.step, o.counted
 	if code != 0 {
 		r.outcome[topic] = rejection{e.name, code, ownerAway}
@@ -147,6 +154,8 @@ func (l *loop) finish(h uint64, code int) {
 		case kind == opJoin && code == 0 && !counted && l.full(c) && !subscribed(c, e):
 			// It was subscribed when it asked, but not any more, and others took its place.
 			r.outcome[topic] = l.tooMany(e.name)
+		case kind == opJoin && code == 0 && was.at.Epoch != 0:
+			l.attachFor(c, &was)
 		case kind == opJoin && code == 0:
 			l.enroll(c, e)
 		case kind == opFence && code == 0:
@@ -155,4 +164,15 @@ func (l *loop) finish(h uint64, code int) {
 	}
 	l.release(e)
 	l.settle(c, r)
+}
+
+// attachFor makes the connection that asked for it a subscriber of a topic with history.
+func (l *loop) attachFor(c *conn, o *op) {
+	from := o.at
+	if o.recovers && o.whole {
+		from = wire.Position{Offset: o.since.Offset, Epoch: o.at.Epoch}
+	}
+	l.attach(c, o.entry, o.at, from, true)
+	p := clientPosition(o.at)
+	o.req.positions[o.entry.name] = protocol.TopicPosition{Offset: p.Offset, Epoch: p.Epoch, Recovered: o.recovers && o.whole}
 }

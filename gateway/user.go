@@ -45,7 +45,7 @@ func (l *loop) greet(c *conn, g *greeting) {
 	me.joined = true
 	me.pending++
 	c.greet = g
-	l.send(l.ops.add(op{kind: opGreet, conn: c.slot, cgen: c.gen, at: l.wheel.now, entry: me, greet: g}, ""))
+	l.send(l.ops.add(op{kind: opGreet, conn: c.slot, cgen: c.gen, began: l.wheel.now, entry: me, greet: g}, ""))
 }
 
 // sendPresent sends the record of an opGreet: the connection counts from here on.
@@ -365,7 +365,7 @@ func (l *loop) requested(room *entry) {
 func (l *loop) joinRoom(room *entry, c *conn, g *greeting) {
 	room.joined = true
 	room.pending++
-	o := op{kind: opEnter, at: l.wheel.now, entry: room, greet: g}
+	o := op{kind: opEnter, began: l.wheel.now, entry: room, greet: g}
 	if c != nil {
 		o.conn, o.cgen = c.slot, c.gen
 	}

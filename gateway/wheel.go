@@ -34,6 +34,7 @@ func (l *loop) tick() {
 		l.tickLinks()
 		l.expireOps()
 		l.tickUsers()
+		l.tickTracks()
 	}
 }
 

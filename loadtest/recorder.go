@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/loadtest/checker"
+	"github.com/realtime-cluster/realtime/loadtest/internal/latency"
 )
 
 // recorder gives the checker a clock and a lock, and counts what is not its
@@ -17,9 +18,9 @@ type recorder struct {
 
 	mu          sync.Mutex // guards what follows
 	check       *checker.Checker
-	latency     latencies     // of what had not to wait for its user
-	lastSeen    time.Duration // when the latest delivery came
-	refusals    map[int]int   // by code
+	latency     latency.Histogram // of what had not to wait for its user
+	lastSeen    time.Duration     // when the latest delivery came
+	refusals    map[int]int       // by code
 	skipped     int
 	disconnects []string
 	others      []string // messages that nobody asked for
@@ -95,7 +96,7 @@ func (r *recorder) refused(pub, n, code int) {
 func (r *recorder) delivered(sub, topic int, m mark) {
 	r.with(func(now time.Duration) {
 		r.lastSeen = now
-		r.latency.add(now - m.sent)
+		r.latency.Add(now - m.sent)
 		r.check.Delivered(sub, topic, m.pub, m.n, now)
 	})
 }
@@ -152,7 +153,7 @@ func (r *recorder) report(l Load, end time.Duration) *Report {
 	r.with(func(time.Duration) {
 		rep.Verdict = r.check.Check(end)
 		rep.End = end
-		rep.P50, rep.P99, rep.Max = r.latency.quantile(0.5), r.latency.quantile(0.99), r.latency.max
+		rep.P50, rep.P99, rep.Max = r.latency.Quantile(0.5), r.latency.Quantile(0.99), r.latency.Max
 		rep.Refusals = maps.Clone(r.refusals)
 		rep.Skipped = r.skipped
 		rep.Disconnects = slices.Clone(r.disconnects)

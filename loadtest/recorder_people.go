@@ -53,7 +53,7 @@ func (r *recorder) direct(sub, topic int, m mark, d client.DirectMessage) {
 		if d.Queued {
 			r.check.DeliveredLate(sub, topic, m.pub, m.n, now)
 		} else {
-			r.latency.add(now - m.sent)
+			r.latency.Add(now - m.sent)
 			r.check.Delivered(sub, topic, m.pub, m.n, now)
 		}
 		r.check.Named(m.pub, m.n, d.MessageID)

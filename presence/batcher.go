@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 
+	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 )
 
@@ -13,7 +14,7 @@ const batchMost = 200
 // in the next. It is owned by a lane.
 type batcher[V any] struct {
 	lane   *owner.Lane
-	crew   *crew
+	crew   *crew.Crew
 	call   func(ctx context.Context, users []string) (map[string]V, error)
 	wanted []want[V]
 	busy   bool
@@ -43,7 +44,7 @@ func (b *batcher[V]) next() {
 		users[i] = w.user
 	}
 	var found map[string]V
-	b.crew.work(b.lane, func(ctx context.Context) (err error) {
+	b.crew.Work(b.lane, func(ctx context.Context) (err error) {
 		found, err = b.call(ctx, users)
 		return err
 	}, func(err error) {

@@ -160,7 +160,7 @@ func (r *registry) appendQueue(u *user, h held) {
 	given := h.Op != 0
 	name := u.name()
 	u.box.busy, u.drained = true, false
-	r.redis.work(r.lane, func(ctx context.Context) error {
+	r.redis.Work(r.lane, func(ctx context.Context) error {
 		return r.cfg.Queue.Append(ctx, name, store.Message{ID: h.ID, From: h.User, Payload: h.Payload, SentAt: h.SentAt / 1000})
 	}, func(err error) {
 		switch {
@@ -271,7 +271,7 @@ func (r *registry) readQueue(u *user) {
 		return
 	}
 	var entries []store.Entry
-	r.redis.work(r.lane, func(ctx context.Context) (err error) {
+	r.redis.Work(r.lane, func(ctx context.Context) (err error) {
 		entries, err = r.cfg.Queue.Read(ctx, name, "", pageMost)
 		return err
 	}, func(err error) {
@@ -344,7 +344,7 @@ func (r *registry) removeQueued(u *user) {
 	b := u.box
 	b.busy = true
 	name, positions := u.name(), b.remove
-	r.redis.work(r.lane, func(ctx context.Context) error {
+	r.redis.Work(r.lane, func(ctx context.Context) error {
 		return r.cfg.Queue.Remove(ctx, name, positions...)
 	}, func(err error) {
 		if err == nil {

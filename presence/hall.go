@@ -184,7 +184,7 @@ func (r *registry) load(h *hall) {
 	h.busy = true
 	name := h.name()
 	var found *durable.Room
-	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+	r.jetstream.Work(r.lane, func(ctx context.Context) (err error) {
 		found, err = r.cfg.Durable.Load(ctx, name)
 		return err
 	}, func(err error) {
@@ -354,7 +354,7 @@ func (r *registry) commit(h *hall, from owner.Source, rec wire.Record, write fun
 	rec.Body = bytes.Clone(rec.Body)
 	h.actor = askerOf(rec)
 	var revision uint64
-	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+	r.jetstream.Work(r.lane, func(ctx context.Context) (err error) {
 		revision, err = write(ctx)
 		return err
 	}, func(err error) {

@@ -186,7 +186,7 @@ func (r *registry) index(u *user, room string, in bool) {
 func (r *registry) writeIndex() {
 	batch := r.indexes
 	r.indexes, r.indexing = nil, true
-	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+	r.jetstream.Work(r.lane, func(ctx context.Context) (err error) {
 		for len(batch) > 0 && err == nil {
 			if first := batch[0]; first.in {
 				err = r.cfg.Durable.AddUserRoom(ctx, first.user, first.room)

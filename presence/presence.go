@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/store"
@@ -37,14 +38,19 @@ type Config struct {
 // Presence is one presence node.
 type Presence struct {
 	node             *owner.Node
-	redis, jetstream *crew
+	redis, jetstream *crew.Crew
 }
 
 // New makes a Presence. It starts nothing.
 func New(cfg Config) (*Presence, error) {
 	m := newMetrics(cfg.Registerer)
-	p := &Presence{redis: newCrew(m), jetstream: newCrew(m)}
-	p.jetstream.guard(metric.For(cfg.Registerer, string(cluster.RolePresence)), cfg.Log)
+	p := &Presence{redis: crew.New(m.overload), jetstream: crew.New(m.overload)}
+	p.jetstream.Guard(crew.Breaker{
+		Name: "jetstream", Away: durable.ErrUnavailable,
+		Registry: metric.For(cfg.Registerer, string(cluster.RolePresence)), Log: cfg.Log,
+		Lost: "JetStream is away: durable rooms, and rooms that are not open yet, are refused until it is back",
+		Back: "JetStream is back",
+	})
 	var err error
 	cfg.Durable, err = durable.New(durable.Config{
 		Conn: cfg.Conns[0], Replicas: cfg.RoomReplicas, Log: cfg.Log, Calls: m.durable,
@@ -66,8 +72,8 @@ func New(cfg Config) (*Presence, error) {
 // Run owns users and rooms until stop is done, then hands over and returns, at the latest when
 // kill is done.
 func (p *Presence) Run(stop, kill context.Context) error {
-	defer p.jetstream.stop()
-	defer p.redis.stop()
+	defer p.jetstream.Stop()
+	defer p.redis.Stop()
 	return p.node.Run(stop, kill)
 }
 
@@ -75,7 +81,7 @@ func (p *Presence) Run(stop, kill context.Context) error {
 func (p *Presence) Ready() error { return p.node.Ready() }
 
 // RoomsReady reports why durable rooms, and rooms that are not open yet, cannot be had; nil when they can.
-func (p *Presence) RoomsReady() error { return p.jetstream.health() }
+func (p *Presence) RoomsReady() error { return p.jetstream.Health() }
 
 // Started is closed when the node owns users and rooms.
 func (p *Presence) Started() <-chan struct{} { return p.node.Started() }

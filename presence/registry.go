@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -14,7 +15,7 @@ type registry struct {
 	lane             *owner.Lane
 	cfg              *Config
 	metrics          *metrics
-	redis, jetstream *crew
+	redis, jetstream *crew.Crew
 	directory
 	heard map[place]time.Time // when a place that is in the directory last sent its digest
 	rooms map[string]*hall    // by key
@@ -41,7 +42,7 @@ type registry struct {
 	fresh       map[*hall]struct{} // rooms that others told of, and that are not settled yet
 }
 
-func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew) *registry {
+func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew.Crew) *registry {
 	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream, batch: rand.Uint64()}
 	r.lastSeen = batcher[int64]{lane: l, crew: redis, call: cfg.Seen.Read}
 	r.queues = batcher[bool]{lane: l, crew: redis, call: cfg.Queue.Waiting}

@@ -147,7 +147,7 @@ func (r *registry) loadRooms(u *user) {
 	u.loading = true
 	name := string([]byte(u.name()))
 	var rooms []string
-	r.jetstream.work(r.lane, func(ctx context.Context) (err error) {
+	r.jetstream.Work(r.lane, func(ctx context.Context) (err error) {
 		rooms, err = r.cfg.Durable.UserRooms(ctx, name)
 		return err
 	}, func(err error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/owner/ownertest"
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -43,13 +44,13 @@ type testOp struct {
 
 // testCrew makes the calls of a crew when the test says so, in any order.
 type testCrew struct {
-	*crew
+	*crew.Crew
 	calls []func()
 }
 
 func newTestCrew(m *metrics) *testCrew {
-	c := &testCrew{crew: newCrew(m)}
-	c.start = func(call func()) { c.calls = append(c.calls, call) }
+	c := &testCrew{Crew: crew.New(m.overload)}
+	c.Start = func(call func()) { c.calls = append(c.calls, call) }
 	return c
 }
 
@@ -83,7 +84,7 @@ func (w *world) addNode(lanes int) uint64 {
 	m := newMetrics(prometheus.NewRegistry())
 	jetstream := newTestCrew(m)
 	w.net.AddNode(id, lanes, func(l *owner.Lane) owner.Handler {
-		x := newRegistry(l, &w.cfg, m, w.redis.crew, jetstream.crew)
+		x := newRegistry(l, &w.cfg, m, w.redis.Crew, jetstream.Crew)
 		w.registries[id] = append(w.registries[id], x)
 		return x
 	})

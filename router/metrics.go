@@ -12,6 +12,7 @@ type metrics struct {
 	delivers  prometheus.Counter
 	unheard   prometheus.Counter
 	topics    prometheus.Gauge
+	overload  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -21,5 +22,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		delivers:  f.Counter(metric.RouterDelivers),
 		unheard:   f.Counter(metric.RouterUnheard),
 		topics:    f.Gauge(metric.RouterTopics),
+		overload:  f.Counter(metric.RouterOverload),
 	}
 }

@@ -22,6 +22,10 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 		return
 	}
 	t.metrics.published.Inc()
+	if rule := t.history.OfTopic(p.Topic); rule != nil {
+		t.store(from, rule, &p)
+		return
+	}
 	t.gather(p.Topic)
 	if t.fanout.Len() > 0 {
 		t.send(from, &p)
@@ -31,7 +35,7 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 	if p.ID != "" {
 		var ack []byte
 		t.frame, ack = protocol.AppendAck(t.frame[:0], p.ID, p.Topic)
-		t.reply(from, &p, ack)
+		t.reply(from, p.Op, p.Conn, ack)
 	}
 }
 
@@ -70,14 +74,15 @@ func (t *topics) unavailable(from owner.Source, rec wire.Record) {
 		return
 	}
 	var frame []byte
-	t.frame, frame = protocol.AppendError(t.frame[:0], p.ID, protocol.Error{
-		Code: protocol.CodeUnavailable, Message: "the topic's owner is changing: send again",
-		Details: protocol.RetryAfter(1000),
-	})
-	t.reply(from, &p, frame)
+	t.frame, frame = protocol.AppendError(t.frame[:0], p.ID, changing)
+	t.reply(from, p.Op, p.Conn, frame)
 }
 
-func (t *topics) reply(to owner.Source, p *wire.Publish, frame []byte) {
-	b := wire.AppendReply(t.lane.Begin(to.Gateway), &wire.Reply{Op: p.Op, Conn: p.Conn, Frame: frame})
-	t.lane.End(to.Gateway, b)
+// changing is what a message or request gets that found no way to its owner.
+var changing = protocol.Error{
+	Code: protocol.CodeUnavailable, Message: "the topic's owner is changing: send again", Details: protocol.RetryAfter(1000),
+}
+
+func (t *topics) reply(to owner.Source, op uint64, conn wire.Conn, frame []byte) {
+	t.lane.End(to.Gateway, wire.AppendReply(t.lane.Begin(to.Gateway), &wire.Reply{Op: op, Conn: conn, Frame: frame}))
 }

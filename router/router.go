@@ -2,12 +2,17 @@ package router
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/crew"
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
+	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 )
 
@@ -19,30 +24,60 @@ type Config struct {
 	Conns      []*nats.Conn // at least one
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
+
+	// History is which topics have one, and where it is kept.
+	History HistoryConfig
+}
+
+// HistoryConfig is what the histories of topics are made of. The settings are those of the README.
+type HistoryConfig struct {
+	Policy       history.Policy
+	Stores       map[string]history.Store // by the name of the rule
+	DedupeWindow time.Duration
+	Memory       int // bytes of recent messages, of all lanes together
 }
 
 // Router is one router node.
-type Router struct{ node *owner.Node }
+type Router struct {
+	node *owner.Node
+	crew *crew.Crew // reads histories
+}
 
 // New makes a Router. It starts nothing.
 func New(cfg Config) (*Router, error) {
 	m := newMetrics(cfg.Registerer)
+	f := metric.For(cfg.Registerer, string(cluster.RoleRouter))
+	reads := crew.New(m.overload)
+	reads.Guard(crew.Breaker{
+		Name: "jetstream", Away: history.ErrUnavailable, Registry: f, Log: cfg.Log,
+		Lost: "JetStream is away: topics with history are refused until it is back", Back: "JetStream is back",
+	})
+	shelves := &shelf.Config{
+		Policy: cfg.History.Policy, Stores: cfg.History.Stores, Crew: reads, Window: cfg.History.DedupeWindow,
+		Memory: cfg.History.Memory / max(cfg.Lanes, 1), Metrics: shelf.NewMetrics(f),
+	}
 	node, err := owner.New(owner.Config{
 		Role: cluster.RoleRouter, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(l *owner.Lane) owner.Handler { return newTopics(l, m) },
+		Handler: func(l *owner.Lane) owner.Handler { return newTopics(l, m, shelves) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Router{node: node}, nil
+	return &Router{node: node, crew: reads}, nil
 }
 
 // Run routes until stop is done, then hands over and returns, at the latest when kill is done.
-func (r *Router) Run(stop, kill context.Context) error { return r.node.Run(stop, kill) }
+func (r *Router) Run(stop, kill context.Context) error {
+	defer r.crew.Stop()
+	return r.node.Run(stop, kill)
+}
 
 // Ready reports why the router cannot do its work now, nil when it can.
 func (r *Router) Ready() error { return r.node.Ready() }
+
+// HistoryReady reports why histories cannot be read; nil when they can.
+func (r *Router) HistoryReady() error { return r.crew.Health() }
 
 // Started is closed when the router owns topics.
 func (r *Router) Started() <-chan struct{} { return r.node.Started() }

@@ -3,7 +3,10 @@ package router
 import (
 	"strings"
 
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -23,19 +26,37 @@ type topics struct {
 	exact    map[string]*interest
 	patterns topic.Tree[*interest]
 
+	history history.Policy
+	shelf   *shelf.Shelf // of the topics that have one
+
 	publisher
 }
 
-func newTopics(l *owner.Lane, m *metrics) *topics {
-	return &topics{lane: l, metrics: m, exact: make(map[string]*interest)}
+func newTopics(l *owner.Lane, m *metrics, h *shelf.Config) *topics {
+	t := &topics{lane: l, metrics: m, exact: make(map[string]*interest), history: h.Policy}
+	t.shelf = shelf.New(l, h, (*desk)(t))
+	return t
 }
 
 // Key implements owner.Handler: a topic is owned, a pattern concerns every lane.
 func (t *topics) Key(rec wire.Record) (key string, keyed bool, err error) {
-	if rec.Kind == wire.KindPublish {
+	switch rec.Kind {
+	case wire.KindPublish:
 		var p wire.Publish
 		err = p.Decode(rec.Body)
 		return p.Topic, true, err
+	case wire.KindFetch:
+		var f wire.Fetch
+		err = f.Decode(rec.Body)
+		return f.Key, true, err
+	case wire.KindTrack:
+		var p wire.Placed
+		err = p.Decode(rec.Body)
+		return p.Key, true, err
+	case wire.KindAsk:
+		var a wire.Ask
+		err = a.Decode(rec.Body)
+		return a.Key, true, err
 	}
 	var i wire.Interest
 	err = i.Decode(rec.Body)
@@ -44,8 +65,21 @@ func (t *topics) Key(rec wire.Record) (key string, keyed bool, err error) {
 
 // Apply implements owner.Handler.
 func (t *topics) Apply(from owner.Source, rec wire.Record) {
-	if rec.Kind == wire.KindPublish {
+	switch rec.Kind {
+	case wire.KindPublish:
 		t.publish(from, rec)
+		return
+	case wire.KindFetch:
+		var f wire.Fetch
+		if f.Decode(rec.Body) == nil {
+			t.fetch(from, &f)
+		}
+		return
+	case wire.KindAsk:
+		var a wire.Ask
+		if a.Decode(rec.Body) == nil {
+			t.query(from, &a)
+		}
 		return
 	}
 	var i wire.Interest
@@ -54,10 +88,14 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 	}
 	switch rec.Kind {
 	case wire.KindJoin:
+		if rule := t.history.OfTopic(i.Topic); rule != nil && !topic.IsPattern(i.Topic) {
+			t.joinStored(from, rule, &i)
+			return
+		}
 		t.join(from, i.Topic, t.lane.View(), false)
 		t.done(from, i.Op, 0)
 	case wire.KindFence:
-		t.done(from, i.Op, 0)
+		t.fence(from, &i)
 	case wire.KindLeave:
 		t.leave(from.Gateway, i.Topic, 1<<from.Loop)
 	}
@@ -65,21 +103,43 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 
 // Tell implements owner.Handler: a gateway's account of a topic that moved.
 func (t *topics) Tell(from owner.Source, view uint64, rec wire.Record) {
+	if rec.Kind == wire.KindTrack {
+		var p wire.Placed
+		if p.Decode(rec.Body) == nil {
+			t.verify(from, p.Key, p.At)
+		}
+		return
+	}
 	var i wire.Interest
-	if i.Decode(rec.Body) == nil {
-		t.join(from, i.Topic, view, true)
+	if i.Decode(rec.Body) != nil {
+		return
+	}
+	t.join(from, i.Topic, view, true)
+	if i.Placed {
+		t.verify(from, i.Topic, i.At)
 	}
 }
 
 // Refuse implements owner.Handler.
 func (t *topics) Refuse(from owner.Source, rec wire.Record) {
-	if rec.Kind == wire.KindPublish {
+	switch rec.Kind {
+	case wire.KindPublish:
 		t.unavailable(from, rec)
-		return
-	}
-	var i wire.Interest
-	if i.Decode(rec.Body) == nil {
-		t.done(from, i.Op, 503)
+	case wire.KindFetch:
+		var f wire.Fetch
+		if f.Decode(rec.Body) == nil {
+			t.page(from, f.Op, &wire.Page{Code: protocol.CodeUnavailable})
+		}
+	case wire.KindAsk:
+		var a wire.Ask
+		if a.Decode(rec.Body) == nil {
+			t.refuse(from, a.Op, a.Conn, a.ID, changing)
+		}
+	default:
+		var i wire.Interest
+		if i.Decode(rec.Body) == nil {
+			t.done(from, i.Op, protocol.CodeUnavailable)
+		}
 	}
 }
 
@@ -111,6 +171,7 @@ func (t *topics) Keep(keep func(key string, view uint64) bool) {
 			t.metrics.topics.Dec()
 		}
 	}
+	t.shelf.Keep(func(key string) bool { return keep(key, t.lane.View()) })
 }
 
 // Reset implements owner.Handler.
@@ -118,6 +179,7 @@ func (t *topics) Reset() {
 	t.metrics.topics.Sub(float64(len(t.exact) + t.patterns.Len()))
 	t.exact = make(map[string]*interest)
 	t.patterns = topic.Tree[*interest]{}
+	t.shelf.Reset()
 }
 
 func (t *topics) find(name string) *interest {

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 )
@@ -84,7 +85,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()))}
+	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()), &shelf.Config{})}
 	for i := range w.gateways {
 		w.gateways[i] = &owner.Gateway{Slot: i}
 	}

@@ -75,6 +75,9 @@ func Dial(ctx context.Context, url, token string, opts Options) (*Client, error)
 		_ = conn.Close()
 		return nil, fmt.Errorf("read welcome: %w", err)
 	}
+	if opts.Welcome != nil {
+		opts.Welcome(c.welcome)
+	}
 	go c.readLoop()
 	return c, nil
 }

@@ -24,7 +24,7 @@ func (c *Client) DirectMessage(ctx context.Context, user, payload string) (Ack, 
 // SendDirect sends payload (raw JSON) to user without waiting; done is as with
 // Publish.
 func (c *Client) SendDirect(user, payload string, done func(Ack, error)) error {
-	return c.publish("DirectMessage", payloadTo("target_user", user, payload), done)
+	return c.publish("DirectMessage", payloadTo("target_user", user, payload), "", done)
 }
 
 func parseDirect(data string) DirectMessage {

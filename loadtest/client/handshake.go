@@ -32,6 +32,11 @@ func handshake(ctx context.Context, rawURL, token string, opts Options) (net.Con
 			refused.Body, _ = io.ReadAll(io.LimitReader(r.Body, 64<<10))
 		},
 	}
+	if opts.Session != "" {
+		q := u.Query()
+		q.Set("session", opts.Session)
+		u.RawQuery = q.Encode()
+	}
 	switch {
 	case token == "":
 	case opts.TokenBy == TokenInHeader:

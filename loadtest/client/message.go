@@ -44,7 +44,11 @@ type Welcome struct {
 	UserID       string
 	ServerTime   int64 // Unix milliseconds
 	Resumed      bool
-	Details      string // raw JSON of all details
+	Topics       []string                 // subscriptions of a resumed session
+	Rooms        []string                 // of which the user is a member
+	Features     []string                 // what the server does
+	Positions    map[string]TopicPosition // of a resumed session's topics and rooms with history
+	Details      string                   // raw JSON of all details
 }
 
 var errNotAMessage = errors.New("not a JSON object with a type")
@@ -119,6 +123,10 @@ func parseWelcome(data string) (Welcome, error) {
 		UserID:       d.Get("user_id").Str,
 		ServerTime:   d.Get("server_time").Int(),
 		Resumed:      d.Get("resumed").Bool(),
+		Topics:       strs(d.Get("topics")),
+		Rooms:        strs(d.Get("rooms")),
+		Features:     strs(d.Get("features")),
+		Positions:    parsePositions(d.Get("positions")),
 		Details:      d.Raw,
 	}, nil
 }

@@ -12,12 +12,18 @@ type Options struct {
 	Room      func(RoomMessage)
 	RoomEvent func(RoomEvent)
 	Presence  func(Presence) // changes; the answers to GetPresence are not among them
+	Gap       func(Gap)      // a Status history_gap
+	// Welcome is called by Dial, before it returns and before any of the others.
+	Welcome func(Welcome)
 	// Other is called likewise for each message that none of these takes and that
 	// is not the reply to a request of this client.
 	Other func(Message)
 
 	// Mute leaves the server's pings unanswered.
 	Mute bool
+
+	// Session is the session to resume, if any.
+	Session string
 
 	// TokenBy says how the token travels; TokenInHeader by default.
 	TokenBy TokenPlace

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// publish sends a message that an Ack answers. With done it carries an id, and
-// done is called as Publish says.
-func (c *Client) publish(typ, data string, done func(Ack, error)) error {
+// publish sends a message that an Ack answers. With done it carries an id, a new
+// one when id is empty, and done is called as Publish says.
+func (c *Client) publish(typ, data, id string, done func(Ack, error)) error {
 	if done == nil {
 		return c.Send([]byte(`{"type":"` + typ + `","data":` + data + `}`))
 	}
-	_, err := c.request(typ, data, func(m Message, err error) { done(ackOf(typ, m, err)) })
+	_, err := c.request(typ, data, id, func(m Message, err error) { done(ackOf(typ, m, err)) })
 	return err
 }
 

@@ -61,6 +61,12 @@ func (c *Client) dispatch(text string) error {
 		reply(m, nil)
 		return nil
 	}
+	if m.Type == "Status" && c.opts.Gap != nil {
+		if g, ok := parseGap(m.Data); ok {
+			c.opts.Gap(g)
+			return nil
+		}
+	}
 	switch o := &c.opts; {
 	case m.Type == "DirectMessage" && o.Direct != nil:
 		o.Direct(parseDirect(m.Data))

@@ -23,7 +23,7 @@ func (c *Client) Request(ctx context.Context, typ, data string) (Message, error)
 		err error
 	}
 	got := make(chan result, 1) // one reply, one slot: the read goroutine never waits here
-	id, err := c.request(typ, data, func(m Message, err error) { got <- result{m, err} })
+	id, err := c.request(typ, data, "", func(m Message, err error) { got <- result{m, err} })
 	if err != nil {
 		return Message{}, fmt.Errorf("%s: %w", typ, err)
 	}
@@ -56,9 +56,10 @@ func (c *Client) status(ctx context.Context, typ, want, data string) (gjson.Resu
 	return d.Get("details"), nil
 }
 
-// request registers reply and sends. When it returns an error, reply was not
-// and will not be called; otherwise it is called once, on the read goroutine.
-func (c *Client) request(typ, data string, reply func(Message, error)) (id string, err error) {
+// request registers reply and sends, under a new id when id is empty. When it
+// returns an error, reply was not and will not be called; otherwise it is called
+// once, on the read goroutine.
+func (c *Client) request(typ, data, id string, reply func(Message, error)) (string, error) {
 	c.mu.Lock()
 	if c.err != nil || c.ending {
 		err := c.err
@@ -68,16 +69,16 @@ func (c *Client) request(typ, data string, reply func(Message, error)) (id strin
 		}
 		return "", err
 	}
-	c.nextID++
-	id = c.prefix + strconv.FormatUint(c.nextID, 10)
+	if id == "" {
+		c.nextID++
+		id = c.prefix + strconv.FormatUint(c.nextID, 10)
+	}
 	c.pending[id] = reply
 	c.mu.Unlock()
 
 	b := append([]byte(nil), `{"type":`...)
 	b = gjson.AppendJSONString(b, typ)
-	b = append(b, `,"id":"`...)
-	b = append(b, id...)
-	b = append(b, '"')
+	b = gjson.AppendJSONString(append(b, `,"id":`...), id)
 	if data != "" {
 		b = append(b, `,"data":`...)
 		b = append(b, data...)

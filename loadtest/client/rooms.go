@@ -15,6 +15,8 @@ type RoomMessage struct {
 	FromUser  string
 	MessageID string
 	SentAt    int64 // Unix milliseconds, by the server's clock
+	Offset    int64 // 0 for rooms without history
+	Epoch     string
 }
 
 // RoomEvent tells a member who came and went.
@@ -94,7 +96,12 @@ func (c *Client) RoomMessage(ctx context.Context, room, payload string) (Ack, er
 // SendRoom sends payload (raw JSON) to room without waiting; done is as with
 // Publish.
 func (c *Client) SendRoom(room, payload string, done func(Ack, error)) error {
-	return c.publish("RoomMessage", payloadTo("room", room, payload), done)
+	return c.publish("RoomMessage", payloadTo("room", room, payload), "", done)
+}
+
+// SendRoomAs is SendRoom under an id of the caller's, as PublishAs.
+func (c *Client) SendRoomAs(id, room, payload string, done func(Ack, error)) error {
+	return c.publish("RoomMessage", payloadTo("room", room, payload), id, done)
 }
 
 // AddMember makes user a member of a room that this user owns.
@@ -170,6 +177,8 @@ func parseRoomMessage(data string) RoomMessage {
 		case "metadata":
 			r.MessageID = v.Get("message_id").Str
 			r.SentAt = v.Get("sent_at").Int()
+			r.Offset = v.Get("offset").Int()
+			r.Epoch = v.Get("epoch").Str
 		}
 		return true
 	})

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"fmt"
+
+	"github.com/tidwall/gjson"
 )
 
 // Subscription is the reply to Subscribe and Unsubscribe.
@@ -10,6 +12,8 @@ type Subscription struct {
 	Topics   []string
 	Active   int    // subscriptions of the connection after the call
 	Rejected string // raw JSON of those that were refused, or empty
+	// Positions of the topics that have history.
+	Positions map[string]TopicPosition
 }
 
 // Subscribe asks for topics, which may hold wildcards, and waits for the reply.
@@ -29,11 +33,16 @@ func (c *Client) subscription(ctx context.Context, typ, status string, topics []
 	if err != nil {
 		return Subscription{}, err
 	}
+	return parseSubscription(d), nil
+}
+
+func parseSubscription(d gjson.Result) Subscription {
 	return Subscription{
-		Topics:   strs(d.Get("topics")),
-		Active:   int(d.Get("active_subscriptions").Int()),
-		Rejected: d.Get("rejected").Raw,
-	}, nil
+		Topics:    strs(d.Get("topics")),
+		Active:    int(d.Get("active_subscriptions").Int()),
+		Rejected:  d.Get("rejected").Raw,
+		Positions: parsePositions(d.Get("positions")),
+	}
 }
 
 // Broadcast publishes payload (raw JSON) to topic and waits for the Ack.
@@ -47,7 +56,13 @@ func (c *Client) Broadcast(ctx context.Context, topic, payload string) (Ack, err
 // Without one it carries no id: an Error, should there be one, goes to
 // Options.Other. When Publish returns an error the callback is not called.
 func (c *Client) Publish(topic, payload string, done func(Ack, error)) error {
-	return c.publish("Broadcast", payloadTo("topic", topic, payload), done)
+	return c.publish("Broadcast", payloadTo("topic", topic, payload), "", done)
+}
+
+// PublishAs is Publish under an id of the caller's, which may send a message
+// again. No two of a connection's requests may wait under one id.
+func (c *Client) PublishAs(id, topic, payload string, done func(Ack, error)) error {
+	return c.publish("Broadcast", payloadTo("topic", topic, payload), id, done)
 }
 
 // Ping asks for a Pong at the level of the protocol and waits for it.

@@ -15,25 +15,33 @@ const natsPackage = "github.com/nats-io/nats-server/v2"
 
 var builds struct {
 	sync.Mutex
-	done map[string]string // package → file, built by this process
+	done map[string]string // name → file, built by this process
 }
 
 // RealtimeBinary builds the module's binary into tmp/ of the module, once per
 // process, and returns its path. Go's build cache makes it cheap when nothing
 // changed.
 func RealtimeBinary(ctx context.Context) (string, error) {
-	return build(ctx, ".", "realtime")
+	return build(ctx, ".", "realtime", "")
+}
+
+// TaggedBinary does the same with build tags, separated by commas.
+func TaggedBinary(ctx context.Context, tags string) (string, error) {
+	if tags == "" {
+		return RealtimeBinary(ctx)
+	}
+	return build(ctx, ".", "realtime-"+strings.ReplaceAll(tags, ",", "-"), tags)
 }
 
 // NATSBinary does the same for the nats-server that go.mod pins.
 func NATSBinary(ctx context.Context) (string, error) {
-	return build(ctx, natsPackage, "nats-server")
+	return build(ctx, natsPackage, "nats-server", "")
 }
 
-func build(ctx context.Context, pkg, name string) (string, error) {
+func build(ctx context.Context, pkg, name, tags string) (string, error) {
 	builds.Lock()
 	defer builds.Unlock()
-	if file, ok := builds.done[pkg]; ok {
+	if file, ok := builds.done[name]; ok {
 		return file, nil
 	}
 	root, err := moduleRoot(ctx)
@@ -51,7 +59,7 @@ func build(ctx context.Context, pkg, name string) (string, error) {
 	}
 	defer unlock()
 	file := filepath.Join(dir, name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", file, pkg)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
@@ -59,7 +67,7 @@ func build(ctx context.Context, pkg, name string) (string, error) {
 	if builds.done == nil {
 		builds.done = make(map[string]string)
 	}
-	builds.done[pkg] = file
+	builds.done[name] = file
 	return file, nil
 }
 

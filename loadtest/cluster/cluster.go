@@ -21,6 +21,10 @@ type Cluster struct {
 	binary string
 	dir    string // data of NATS servers, Redis and nodes, and the logs unless Spec.LogDir
 
+	proxies    sync.WaitGroup // of the links
+	endProxies context.CancelFunc
+	ctx        context.Context // of the proxies: until Close
+
 	mu sync.Mutex // guards the lists while Add runs; read them when it does not
 
 	Redis     *Process // nil without Spec.Redis
@@ -35,6 +39,7 @@ type Cluster struct {
 // each is ready. On an error nothing is left behind.
 func Start(ctx context.Context, spec Spec) (*Cluster, error) {
 	c := &Cluster{spec: spec.withDefaults()}
+	c.ctx, c.endProxies = context.WithCancel(context.Background())
 	if err := c.start(ctx); err != nil {
 		_ = c.Close()
 		return nil, err
@@ -51,8 +56,13 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	}
 	nodes := c.spec.Gateways + c.spec.Routers + c.spec.Presences + c.spec.All
 	if c.binary = c.spec.Binary; c.binary == "" && nodes > 0 {
-		if c.binary, err = RealtimeBinary(ctx); err != nil {
+		if c.binary, err = TaggedBinary(ctx, c.spec.Tags); err != nil {
 			return err
+		}
+	}
+	if c.spec.Settings != "" {
+		if err := os.WriteFile(c.settingsFile(), []byte(c.spec.Settings), 0o644); err != nil {
+			return fmt.Errorf("start cluster: %w", err)
 		}
 	}
 	if err := c.startNATS(ctx, c.spec.NATS); err != nil {
@@ -73,7 +83,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 		n    int
 	}{{Router, c.spec.Routers}, {Presence, c.spec.Presences}, {Gateway, c.spec.Gateways}, {All, c.spec.All}} {
 		for range r.n {
-			all = append(all, c.node(r.role, ports[len(all)]))
+			p, err := c.node(r.role, ports[len(all)])
+			if err != nil {
+				return err
+			}
+			all = append(all, p)
 		}
 	}
 	return startAll(ctx, all)
@@ -85,12 +99,15 @@ func (c *Cluster) Add(ctx context.Context, role Role) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := c.node(role, ports[0])
+	p, err := c.node(role, ports[0])
+	if err != nil {
+		return nil, err
+	}
 	return p, startAll(ctx, []*Process{p})
 }
 
 // node makes a process of the binary and puts it on its list.
-func (c *Cluster) node(role Role, port int) *Process {
+func (c *Cluster) node(role Role, port int) (*Process, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := map[Role]*[]*Process{Gateway: &c.Gateways, Router: &c.Routers, Presence: &c.Presences, All: &c.Alls}[role]
@@ -103,14 +120,26 @@ func (c *Cluster) node(role Role, port int) *Process {
 		"LOG_LEVEL=info",
 		"DATA_DIR="+filepath.Join(c.dir, name),
 	)
+	natsURL, redisURL := c.NATSURL(), c.RedisURL()
+	var links *Links
+	if c.spec.Links {
+		var err error
+		if links, err = c.links(); err != nil {
+			return nil, fmt.Errorf("links of %s: %w", name, err)
+		}
+		natsURL, redisURL = links.urls()
+	}
 	if role != All {
-		env = append(env, "NATS_URL="+c.NATSURL())
+		env = append(env, "NATS_URL="+natsURL)
 	}
 	if c.Redis != nil {
-		env = append(env, "REDIS_URL="+c.RedisURL())
+		env = append(env, "REDIS_URL="+redisURL)
+	}
+	if c.spec.Settings != "" {
+		env = append(env, "SETTINGS_FILE="+c.settingsFile())
 	}
 	p := &Process{
-		Name: name, Role: role, Port: port, LogFile: c.logFile(name),
+		Name: name, Role: role, Port: port, LogFile: c.logFile(name), Links: links,
 		path: c.binary, args: []string{string(role)}, env: append(env, c.spec.Env...),
 		timeout: c.spec.ReadyTimeout,
 		ready: func(ctx context.Context, p *Process) error {
@@ -119,7 +148,7 @@ func (c *Cluster) node(role Role, port int) *Process {
 		},
 	}
 	*list = append(*list, p)
-	return p
+	return p, nil
 }
 
 // Processes lists all processes, Redis and NATS first.
@@ -172,11 +201,15 @@ func (c *Cluster) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	c.endProxies()
+	c.proxies.Wait()
 	if c.dir != "" {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}
 	return errors.Join(errs...)
 }
+
+func (c *Cluster) settingsFile() string { return filepath.Join(c.dir, "settings.yaml") }
 
 func (c *Cluster) logFile(name string) string { return filepath.Join(c.spec.LogDir, name+".log") }
 

@@ -37,6 +37,10 @@ func (c *Cluster) startNATS(ctx context.Context, n int) error {
 		}
 		if n > 1 {
 			args = append(args, "-cluster_name", "loadtest", "-cluster", routes[i], "-routes", strings.Join(routes, ","))
+			if c.spec.Links {
+				// Else clients learn of addresses that go past their links.
+				args = append(args, "--no_advertise=true")
+			}
 		}
 		c.NATS = append(c.NATS, &Process{
 			Name: name, Role: NATS, Port: client[i], monitor: monitor[i],

@@ -20,6 +20,7 @@ type Process struct {
 	Role    Role
 	Port    int    // of HTTP and /ws; of clients for NATS and Redis
 	LogFile string // output of all its lives
+	Links   *Links // with Spec.Links, of realtime processes
 	monitor int    // NATS only: port of its HTTP monitoring
 	path    string
 	args    []string

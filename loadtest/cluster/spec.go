@@ -18,13 +18,22 @@ type Spec struct {
 	// Without it REDIS_URL is not set.
 	Redis bool
 
+	// Links says that each realtime process reaches each NATS server and Redis through
+	// a proxy of its own, see Process.Links.
+	Links bool
+
+	// Settings is the text of the settings file of every realtime process; none when
+	// it is empty.
+	Settings string
 	// Env holds NAME=value settings of every realtime process. They come after
 	// the cluster's own and win.
 	Env []string
 	// Secret is JWT_SECRET; a fixed one by default.
 	Secret string
-	// Binary is the realtime binary; by default it is built from the module.
+	// Binary is the realtime binary; by default it is built from the module, with
+	// Tags.
 	Binary string
+	Tags   string // build tags, separated by commas
 	// LogDir receives <name>.log of each process; by default it goes with the cluster.
 	LogDir string
 	// ReadyTimeout bounds the wait for each process to be ready; 30 s by default.

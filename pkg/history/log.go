@@ -83,7 +83,10 @@ type Log struct {
 	retryAt time.Time
 	pause   time.Duration // the last one
 	working bool          // within advance
-	look    bool          // the tail is to be read though nothing waits
+	look    bool          // the tail is to be read again, also when nothing waits
+	asked   time.Time     // when the write or read under way began
+	sure    time.Time     // seq was known to be the last entry then
+	lost    uint64        // the store lost entries up to this one: what follows is another numbering
 	next    Epoch         // of the write under way
 	noise   uint64        // for the next epoch
 	window  time.Duration // static: DEDUPE_WINDOW
@@ -110,21 +113,32 @@ func (l *Log) Top() Position { return Position{l.top, l.epoch} }
 // Seq is the last entry's sequence number in the store.
 func (l *Log) Seq() uint64 { return l.seq }
 
-// Publish takes a publication, whose bytes are the log's from here on. Its error is ErrFull.
+// Publish takes a publication, whose bytes are the log's from here on. Its error is ErrFull, or ErrUnavailable when the log
+// is dropped.
 func (l *Log) Publish(it *Item, now time.Time) error {
-	n := len(it.Payload) + len(it.User) + len(it.MessageID)
-	if len(l.queue) >= queueMost || l.bytes+n > queueBytes {
+	switch {
+	case l.state == dropped:
+		return ErrUnavailable
+	case len(l.queue) >= queueMost || l.bytes+it.size() > queueBytes:
 		return ErrFull
 	}
-	l.bytes += n
+	l.bytes += it.size()
 	l.queue = append(l.queue, it)
 	l.advance(now)
 	return nil
 }
 
 // After has then called when all that was published before is dealt with, at once when nothing is: with an error when
-// that is not known by until.
+// that is not known by until, or too much waits.
 func (l *Log) After(now, until time.Time, then func(error)) {
+	switch {
+	case l.state == dropped:
+		then(ErrUnavailable)
+		return
+	case len(l.queue) >= 2*queueMost:
+		then(ErrFull)
+		return
+	}
 	l.queue = append(l.queue, &Item{Then: then, Until: until})
 	l.advance(now)
 }
@@ -138,7 +152,10 @@ func (l *Log) Appended(seq uint64, err error, now time.Time) {
 	l.writing = 0
 	switch {
 	case err == nil:
-		l.pause, l.epoch, l.seq = 0, l.next, seq
+		if l.next != l.epoch {
+			l.restart(l.next, 0)
+		}
+		l.pause, l.seq, l.sure, l.lost = 0, seq, l.asked, 0
 		l.written(n, now)
 	case errors.Is(err, ErrRefused):
 		l.refuse(n, err)
@@ -192,15 +209,20 @@ func (l *Log) Loaded(t Tail, err error, now time.Time) {
 		err = l.follow(&t, now)
 	}
 	if err != nil {
+		l.look = true
 		l.later(now)
 	} else {
-		l.state, l.known, l.look = open, true, false
+		l.state, l.known, l.sure = open, true, l.asked
 	}
 	l.advance(now)
 }
 
 // follow goes on with what others wrote, or what turned out to be written.
 func (l *Log) follow(t *Tail, now time.Time) error {
+	if l.known && t.Last != 0 && t.Last < l.seq {
+		l.lose()
+		return ErrUnavailable // all is to be read again
+	}
 	fresh, tried := !l.known, l.tried()
 	for i := range t.Entries {
 		s := &t.Entries[i]
@@ -217,30 +239,50 @@ func (l *Log) follow(t *Tail, now time.Time) error {
 		l.seq = s.Seq
 		for k := range e.Publications {
 			p, offset := &e.Publications[k], e.First+uint64(k)
-			if fresh {
-				l.remember(p, offset, s.Time, now)
-				continue
-			}
 			it := tried[name(p)]
 			if it != nil {
 				it.offset, it.done = offset, true
 			}
-			l.store(p, it, offset, s.Time, now)
+			if fresh {
+				l.remember(p, offset, s.Time, now)
+			} else {
+				l.store(p, it, offset, s.Time, now)
+			}
 		}
 	}
 	switch {
-	case t.Last == 0 && l.known: // all has expired; where it stood is still known
-		l.seq = 0
 	case t.Last == 0:
-		l.epoch = Unborn(now)
-	case t.Last != l.seq:
+		l.vanish(now)
+	case l.seq < t.Last:
 		return ErrUnavailable // the last entry was not among them
 	}
 	return nil
 }
 
+// vanish takes it that the store has nothing of the key: all has expired, or nothing was ever there. Where it stood is still
+// known, unless others may have written since, and that has expired as well.
+func (l *Log) vanish(now time.Time) {
+	l.seq = 0
+	if !l.known || !l.epoch.Born() || now.Sub(l.sure) > l.Rule.trusted() {
+		l.restart(Unborn(now), 0)
+	}
+}
+
+// lose takes it that the store no longer has what it had: it was restored from an older copy. Those offsets have been seen, so
+// what comes next is another numbering.
+func (l *Log) lose() {
+	l.lost = max(l.lost, l.seq)
+	l.known, l.seq = false, 0
+	l.restart(0, 0)
+	l.recognized = recognized{early: l.early}
+	l.points = nil
+}
+
 // restart makes the numbering go on elsewhere: under another epoch, or behind a hole.
 func (l *Log) restart(epoch Epoch, top uint64) {
+	if epoch != l.epoch {
+		l.displace()
+	}
 	l.epoch, l.top = epoch, top
 	l.ring.clear()
 }
@@ -270,12 +312,11 @@ func name(p *Publication) string {
 	return "\x00" + p.MessageID
 }
 
-// Stale tells the log that another may have written: it reads the tail again.
+// Stale tells the log that another may have written: it reads the tail again, after what is under way. What is
+// asked for with After from then on waits for that.
 func (l *Log) Stale(now time.Time) {
-	if l.state == open && l.writing == 0 {
-		l.state, l.look = stale, true
-		l.advance(now)
-	}
+	l.look = true
+	l.advance(now)
 }
 
 // later puts off the next attempt.
@@ -284,14 +325,18 @@ func (l *Log) later(now time.Time) {
 	l.retryAt = now.Add(l.pause)
 }
 
-// Tick gives up what waited too long, and tries again what failed. It is due some times a second.
+// Tick gives up what waited too long, and tries again what failed. It is due some times a second while the log is busy, and
+// now and then while it is not: a log that stands still makes sure that nobody else wrote.
 func (l *Log) Tick(now time.Time) {
 	if l.writing == 0 && l.state != dropped {
 		n := 0
-		for n < len(l.queue) && !l.queue[n].resolved() && now.After(l.queue[n].Until) {
+		for n < len(l.queue) && (l.queue[n].resolved() || now.After(l.queue[n].Until)) {
 			n++
 		}
 		l.refuse(n, ErrUnavailable)
+	}
+	if l.state == open && l.writing == 0 && now.Sub(l.sure) > l.Rule.Age/4 {
+		l.look = true
 	}
 	l.advance(now)
 }
@@ -318,7 +363,12 @@ func (l *Log) refuse(n int, err error) {
 	}
 }
 
-func (l *Log) ack(it *Item) { l.shell.Ack(l, it, Position{it.offset, l.epoch}, it.repeated) }
+func (l *Log) ack(it *Item) {
+	if broken("early") && !it.repeated {
+		return // it was, before it was written
+	}
+	l.shell.Ack(l, it, Position{it.offset, l.epoch}, it.repeated)
+}
 
 // cut takes the first n items off the queue.
 func (l *Log) cut(n int) []*Item {
@@ -342,6 +392,10 @@ func (l *Log) advance(now time.Time) {
 	l.working = true
 	defer func() { l.working = false }()
 	for l.writing == 0 {
+		l.finish()
+		if l.look && l.state == open {
+			l.state = stale
+		}
 		switch l.state {
 		case reading, dropped:
 			return
@@ -349,31 +403,43 @@ func (l *Log) advance(now time.Time) {
 			if len(l.queue) == 0 && !l.look || now.Before(l.retryAt) {
 				return
 			}
-			l.state = reading
+			l.state, l.look, l.asked = reading, false, now
 			l.shell.Load(l, l.seq, !l.known)
 			return
 		}
-		l.finish()
-		if l.state != open || len(l.queue) == 0 {
+		if len(l.queue) == 0 {
 			return
 		}
 		if data := l.compose(now); data != nil {
-			l.shell.Append(l, l.seq, data)
+			l.asked = now
+			l.write(data, now)
 			return
 		}
 	}
 }
 
-// finish deals with the items at the head of the queue for which nothing has to be written.
+func (l *Log) write(data []byte, now time.Time) {
+	after := l.seq
+	if broken("fence") {
+		after = Unfenced
+	}
+	if broken("early") {
+		l.rush(now)
+	}
+	l.shell.Append(l, after, data)
+}
+
+// finish deals with the items at the head of the queue for which nothing has to be written. What follows them
+// happens only while nothing has to be read, either.
 func (l *Log) finish() {
-	for len(l.queue) > 0 && l.state == open {
+	for len(l.queue) > 0 && l.state != dropped {
 		switch it := l.queue[0]; {
-		case it.Then != nil:
-			l.cut(1)
-			it.Then(nil)
 		case it.resolved():
 			l.cut(1)
 			l.ack(it)
+		case it.Then != nil && l.state == open && !l.look:
+			l.cut(1)
+			it.Then(nil)
 		default:
 			return
 		}
@@ -383,8 +449,9 @@ func (l *Log) finish() {
 // compose makes the next entry of what waits at the head of the queue; nil when nothing there is new.
 func (l *Log) compose(now time.Time) []byte {
 	l.next = l.epoch
-	if !l.next.Born() {
-		l.next = NewEpoch(now, l.noise)
+	top := l.top
+	if !l.next.Born() || l.seq < l.lost {
+		l.next, top = NewEpoch(now, l.noise), 0
 	}
 	l.expire(now.Add(-l.window))
 	var list []Publication
@@ -409,12 +476,12 @@ func (l *Log) compose(now time.Time) []byte {
 		}
 		bytes += it.size()
 		list = append(list, it.Publication)
-		it.tried, it.offset, covered = true, l.top+uint64(len(list)), i+1
+		it.tried, it.offset, covered = true, top+uint64(len(list)), i+1
 	}
 	if len(list) == 0 {
 		return nil
 	}
 	l.writing = covered
-	e := Entry{Epoch: l.next, First: l.top + 1, Publications: list}
+	e := Entry{Epoch: l.next, First: top + 1, Publications: list}
 	return e.Encode()
 }

@@ -45,7 +45,7 @@ func hashOf(p *Publication) xxh3.Uint128 { return xxh3.HashString128(name(p)) }
 
 // recall returns where a publication is that was stored before.
 func (r *recognized) recall(p *Publication) (offset uint64, known bool) {
-	if len(r.offsets) == 0 {
+	if len(r.offsets) == 0 || broken("dedupe") {
 		return 0, false
 	}
 	offset, known = r.offsets[hashOf(p)]
@@ -58,6 +58,14 @@ func (r *recognized) expire(before time.Time) {
 	}
 	if len(r.order) == 0 {
 		*r = recognized{early: r.early}
+	}
+}
+
+// displace takes it that the offsets are of an earlier numbering: what comes again is still recognized, but its offset is
+// no longer known.
+func (r *recognized) displace() {
+	for id := range r.offsets {
+		r.offsets[id] = 0
 	}
 }
 

@@ -13,22 +13,25 @@ const (
 	Ahead                 // the position is one that the log does not know of: the log may be behind
 )
 
-// bornMargin is how far clocks may be apart where a history had nothing yet.
-const bornMargin = time.Minute
+// clockMargin is how far clocks may be apart where it matters whether something can have come and gone unseen.
+const clockMargin = time.Minute
+
+// trusted is for how long nothing that is written can have expired yet.
+func (r *Rule) trusted() time.Duration { return r.Age - min(clockMargin, r.Age/2) }
 
 // Judge decides whether everything behind a position can be had. after is the offset in the log's numbering.
 func (l *Log) Judge(p Position, now time.Time) (after uint64, v Verdict) {
 	switch {
 	case p.Epoch.Born() && p.Epoch == l.epoch:
 		after = p.Offset
-	case p.Epoch.Born() && l.epoch.Born() && p.Epoch > l.epoch:
+	case p.Epoch.Born() && (!l.epoch.Born() || p.Epoch > l.epoch):
 		return 0, Ahead
 	case p.Epoch.Born() || p.Offset != 0 || p.Epoch.SeenAt().IsZero():
 		return 0, Broken
+	case now.Sub(p.Epoch.SeenAt()) > l.Rule.trusted():
+		return 0, Broken // a numbering that has come and gone since would leave no trace
 	case !l.epoch.Born():
 		return 0, Whole
-	case now.Sub(p.Epoch.SeenAt()) > l.Rule.Age-min(bornMargin, l.Rule.Age/2):
-		return 0, Broken // a numbering that has come and gone since would leave no trace
 	}
 	switch {
 	case after > l.top:
@@ -51,7 +54,7 @@ func (l *Log) Judge(p Position, now time.Time) (after uint64, v Verdict) {
 // Expired reports whether what was stored at a time is too old.
 func (l *Log) Expired(at, now time.Time) bool { return now.Sub(at) > l.Rule.Age }
 
-// Oldest returns the offset of the oldest publication that the rule keeps, whatever the store has.
+// Floor returns the offset of the oldest publication that the rule keeps, whatever the store has.
 func (l *Log) Floor() uint64 {
 	if l.top <= uint64(l.Rule.Size) {
 		return 1

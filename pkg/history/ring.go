@@ -8,8 +8,8 @@ import (
 
 // What a log remembers of its latest publications, at most; no more than its rule keeps, either.
 const (
-	ringMost  = 1024
-	ringBytes = 1 << 20
+	RingMost  = 1024
+	RingBytes = 1 << 20
 )
 
 // Recent is a publication that is remembered as it goes to subscribers.
@@ -30,7 +30,7 @@ type ring struct {
 func (r *ring) push(next Recent) *Recent {
 	r.recent = append(r.recent, next)
 	r.weight += len(next.Frame)
-	r.shrink(ringMost, ringBytes)
+	r.shrink(RingMost, RingBytes)
 	return &r.recent[len(r.recent)-1]
 }
 
@@ -50,7 +50,7 @@ func (r *ring) Remembered() int { return r.weight + len(r.recent)*int(recentSize
 
 const recentSize = 80
 
-// Forget gives up what is remembered but for the last ones.
+// Forget gives up what is remembered.
 func (r *ring) Forget() { r.recent, r.weight = nil, 0 }
 
 // Since returns what is remembered behind an offset: at most that many, and no more once they have that many
@@ -77,7 +77,7 @@ func (r *ring) Oldest() *Recent {
 }
 
 // Since returns up to most publications behind an offset, and no more once they have that many bytes. ok is false when the
-// log does not remember the first of them: it has to be read from the store.
+// log does not remember the first of them: it has to be read from the store. The list is valid until the log is used again.
 func (l *Log) Since(after uint64, most, bytes int) (list []Recent, ok bool) {
 	if after >= l.top {
 		return nil, true
@@ -103,9 +103,9 @@ func (l *Log) Restore(older []Recent) bool {
 		l.weight += len(r.Frame)
 	}
 	l.recent = append(slices.Clip(older), l.recent...)
-	l.shrink(ringMost, ringBytes)
+	l.shrink(RingMost, RingBytes)
 	return true
 }
 
 // Fits reports whether the log may remember what lies behind an offset.
-func (l *Log) Fits(after uint64) bool { return l.top-after <= ringMost }
+func (l *Log) Fits(after uint64) bool { return l.top-after <= RingMost }

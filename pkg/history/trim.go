@@ -35,3 +35,18 @@ func (l *Log) Trim(now time.Time) (before uint64) {
 	}
 	return before
 }
+
+// Near returns sequence numbers of entries around a publication, as far as the log knows: of one that does not come after it, 0
+// when none is known, and of one that comes after it.
+func (l *Log) Near(offset uint64) (lo, hi uint64) {
+	hi = l.seq + 1
+	for _, p := range l.points {
+		if p.offset <= offset {
+			lo = p.seq
+		} else {
+			hi = min(hi, p.seq+1)
+			break
+		}
+	}
+	return lo, hi
+}

@@ -46,6 +46,7 @@ var (
 	RouterPublished = Metric{"realtime_router_published_total", "Broadcasts ordered and sent on."}
 	RouterDelivers  = Metric{"realtime_router_delivers_total", "Deliver records sent: one for each Broadcast and gateway with a subscriber."}
 	RouterUnheard   = Metric{"realtime_router_unheard_total", "Broadcasts to topics that nobody is subscribed to."}
+	RouterOverload  = Metric{"realtime_router_overload_total", "Reads of histories that failed because too many waited."}
 	RouterTopics    = Metric{"realtime_router_topics", "Topics and patterns that a gateway has told an interest in."}
 
 	PresenceUsers        = Metric{"realtime_presence_users", "Users of whom something is known: connected, watched, members of rooms, or just gone."}
@@ -102,4 +103,37 @@ var (
 	SeenPending    = Metric{"realtime_seen_pending", "Users whose last seen time waits to be written."}
 	SeenWritten    = Metric{"realtime_seen_written_total", "Last seen times written."}
 	SeenDropped    = Metric{"realtime_seen_dropped_total", "Last seen times dropped, by reason: full, too many wait; refused, the key is of another kind; stopped, Redis was away when this process ended."}
+
+	SessionsPending = Metric{"realtime_sessions_pending", "Notes of sessions that wait to be written."}
+	SessionsWritten = Metric{"realtime_sessions_written_total", "States of sessions written."}
+	SessionsTouched = Metric{"realtime_sessions_touched_total", "Sessions kept alive without a new state."}
+	SessionsTaken   = Metric{"realtime_sessions_taken_total", "Sessions that a connection asked to resume, by outcome: taken; none, there was no such session."}
+	SessionsLost    = Metric{"realtime_sessions_lost_total", "Notes of connections whose session another one has taken."}
+	SessionsDropped = Metric{"realtime_sessions_dropped_total", "Notes of sessions dropped, by reason: full, too many wait; refused, no valid session or a key of another kind; stopped, Redis was away when this process ended."}
+)
+
+// Metrics of what a gateway does so that topics and rooms with history come whole.
+var (
+	GatewayGaps      = Metric{"realtime_gateway_gaps_total", "Messages that came before an earlier one: that was fetched first."}
+	GatewayTails     = Metric{"realtime_gateway_tails_total", "Times a new owner knew of messages that the former one had stored and not delivered."}
+	GatewayRepeats   = Metric{"realtime_gateway_repeats_total", "Messages dropped because they had come before."}
+	GatewayHoles     = Metric{"realtime_gateway_holes_total", "Times a client was told that messages are lost to it."}
+	GatewayFetches   = Metric{"realtime_gateway_fetches_total", "Pages of histories that were asked for."}
+	GatewayRecovered = Metric{"realtime_gateway_recovered_pages_total", "Pages sent to clients that recover; those who recover at once share them."}
+)
+
+// Metrics of the histories that a router or a presence node owns.
+var (
+	HistoryStored     = Metric{"realtime_history_stored_total", "Publications stored, and then delivered."}
+	HistoryForeign    = Metric{"realtime_history_foreign_total", "Publications that another owner had stored, or that turned out to be stored after an unknown outcome under another name."}
+	HistoryDuplicates = Metric{"realtime_history_duplicates_total", "Publications acked as duplicates: the same user had sent one of that id within DEDUPE_WINDOW."}
+	HistoryFailed     = Metric{"realtime_history_failed_total", "What did not go as usual, by reason: publications refused; refused as too much waited; writes that met another owner's; writes of unknown outcome; positions that were not looked up."}
+	HistoryBytes      = Metric{"realtime_history_written_bytes_total", "Bytes of the entries written."}
+	HistorySeconds    = Metric{"realtime_history_write_seconds", "Time from writing an entry to its acknowledgement by the replicas, in seconds."}
+	HistoryLoads      = Metric{"realtime_history_loads_total", "Times the end of a history was read: by a new owner, or after a write of unknown outcome."}
+	HistoryReads      = Metric{"realtime_history_reads_total", "Pages of histories, by where they were read from: memory or the store."}
+	HistoryRecoveries = Metric{"realtime_history_recoveries_total", "Recoveries asked for, by whether they could be whole."}
+	HistoryForgotten  = Metric{"realtime_history_forgotten_total", "Histories whose recent messages were given up because HISTORY_MEMORY was full."}
+	HistoryLogs       = Metric{"realtime_history_logs", "Histories that are open."}
+	HistoryMemory     = Metric{"realtime_history_memory_bytes", "Bytes of recent messages kept in memory."}
 )

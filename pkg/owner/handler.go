@@ -34,7 +34,7 @@ type Handler interface {
 // rooms do: the lanes of its role tell each other (Lane.Tell). What is told is soft: it may be
 // lost with a node, and is told again to whoever owns a key next.
 type Telling interface {
-	Handler
+	Working
 
 	// Peer takes what another lane told about a key, at once, whatever the state of the
 	// view. view is the one it went by.
@@ -44,16 +44,21 @@ type Telling interface {
 	// new owners of keys (Lane.Moved) are to be told what this lane knows.
 	Moved()
 
-	// Settled reports whether nothing is under way any more for keys that moved away when Moved was called: their
-	// new owners wait for it, HoldMax at most.
-	Settled() bool
-
 	// Opened is called when the keys of the current view are all open.
 	Opened()
 
 	// Undelivered takes the records, oldest first, that a gateway never acknowledged: it is gone, and may or may
 	// not have had them. Forget is called next.
 	Undelivered(g *Gateway, rec wire.Record)
+}
+
+// Working is a Handler that has work done elsewhere, and by time.
+type Working interface {
+	Handler
+
+	// Settled reports whether nothing is under way any more for keys that belong to others by the current view: their
+	// new owners wait for it, HoldMax at most.
+	Settled() bool
 
 	// Tick is called at least four times a second.
 	Tick()

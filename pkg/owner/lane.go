@@ -37,6 +37,7 @@ type Lane struct {
 	send    link.Send // over nc, or a test's network
 	handler Handler
 	telling Telling // the handler, where it is one; nil otherwise
+	working Working // the same
 	log     *zap.Logger
 	metrics *metrics
 	in      chan *nats.Msg
@@ -96,6 +97,7 @@ func newLane(n *Node, index int) *Lane {
 	l.views.reset()
 	l.handler = n.cfg.Handler(l)
 	l.telling, _ = l.handler.(Telling)
+	l.working, _ = l.handler.(Working)
 	return l
 }
 
@@ -171,7 +173,7 @@ const (
 	tickBusy = link.AckDelay
 	tickIdle = 250 * time.Millisecond
 
-	tickTelling = 200 * time.Millisecond // between two calls of Telling.Tick, at least
+	tickWorking = 200 * time.Millisecond // between two calls of Working.Tick, at least
 )
 
 // tick does what is due by time and returns when to come again.
@@ -189,9 +191,9 @@ func (l *Lane) tick() time.Duration {
 	}
 	l.expireWaiting()
 	l.dropUnlisted()
-	if l.telling != nil && l.now.Sub(l.ticked) >= tickTelling {
+	if l.working != nil && l.now.Sub(l.ticked) >= tickWorking {
 		l.ticked = l.now
-		l.telling.Tick()
+		l.working.Tick()
 	}
 	if busy || l.waiting.len() > 0 {
 		return tickBusy

@@ -262,7 +262,7 @@ func (l *Lane) settle() {
 	}
 	late := l.now.Sub(v.since) >= HoldMax
 	synced := l.allSynced()
-	if !v.released && (late || synced && l.allAcked() && (l.telling == nil || l.telling.Settled())) {
+	if !v.released && (late || synced && l.allAcked() && (l.working == nil || l.working.Settled())) {
 		l.release()
 		if !synced && l.telling != nil {
 			l.forgetMoved()

@@ -7,7 +7,7 @@ const (
 	CodeBadRequest   = 400 // cannot be read, or a field is wrong
 	CodeUnauthorized = 401 // token missing, bad or expired
 	CodeForbidden    = 403 // not allowed
-	CodeNotFound     = 404 // no such room or user
+	CodeNotFound     = 404 // no such room, user or history
 	CodeConflict     = 409 // already exists, or in the wrong state
 	CodeTooLarge     = 413 // frame over MAX_FRAME_SIZE
 	CodeTooMany      = 429 // over a limit
@@ -28,5 +28,6 @@ const (
 	CloseOverloaded   = ws.StatusCode(1013)              // back off, reconnect
 	CloseTokenExpired = ws.StatusCode(4401)
 	CloseTimeout      = ws.StatusCode(4408) // no frame and no pong for CLIENT_TIMEOUT
+	CloseResumed      = ws.StatusCode(4409) // its session goes on at another connection
 	CloseSlow         = ws.StatusCode(4410) // its queue passed its bound
 )

@@ -14,6 +14,7 @@ const (
 	TypeSubscribe       = "Subscribe"
 	TypeUnsubscribe     = "Unsubscribe"
 	TypeBroadcast       = "Broadcast"
+	TypeHistory         = "History"
 	TypeDirectMessage   = "DirectMessage"
 	TypeCreateRoom      = "CreateRoom"
 	TypeJoinRoom        = "JoinRoom"

@@ -37,6 +37,7 @@ func TestErrorsNameTheirBounds(t *testing.T) {
 	for err, bound := range map[error]int{
 		ErrCapacity: MaxCapacity, ErrRoomMetadata: MaxRoomMetadata, ErrMembersMany: MaxMembers, ErrLimit: MaxMembers,
 		ErrMessageLong: MaxPresenceMessage, ErrPresenceMetadata: MaxPresenceMetadata, ErrUsersMany: MaxUsers,
+		ErrOffset: MaxOffset, ErrEpoch: MaxEpoch, ErrHistoryLimit: MaxHistory,
 	} {
 		if !slices.Contains(strings.Fields(err.Error()), fmt.Sprint(bound)) {
 			t.Errorf("%q does not name %d", err, bound)

@@ -67,13 +67,15 @@ func AppendClose(b []byte, code ws.StatusCode, reason string) (buf, frame []byte
 	return b, b[at:len(b):len(b)]
 }
 
-// Publication is what a Broadcast becomes for its subscribers.
+// Publication is what a Broadcast or RoomMessage becomes for those who get it.
 type Publication struct {
 	Topic     string
 	Payload   []byte // raw JSON, passed on byte for byte
 	User      string // the sender
 	MessageID string
-	SentAt    int64 // Unix milliseconds
+	SentAt    int64  // Unix milliseconds
+	Offset    uint64 // in the history of the topic; 0: it has none
+	Epoch     string // of the offset
 }
 
 // AppendBroadcast appends the frame that subscribers get.
@@ -94,6 +96,9 @@ func appendPublication(b []byte, beginning string, p *Publication) (buf, frame [
 	b = appendString(b, p.MessageID)
 	b = append(b, `,"sent_at":`...)
 	b = strconv.AppendInt(b, p.SentAt, 10)
+	if p.Offset != 0 {
+		b = appendPosition(append(b, ','), Position{p.Offset, p.Epoch})
+	}
 	return finish(append(b, `}}}`...), at)
 }
 

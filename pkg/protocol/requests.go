@@ -50,7 +50,7 @@ func (b *Broadcast) Parse(data string) error {
 	return err
 }
 
-// ParseTopics reads the topics of a Subscribe or Unsubscribe. The strings alias data.
+// ParseTopics reads the topics of an Unsubscribe. The strings alias data.
 func ParseTopics(data string) ([]string, error) {
 	var raw string
 	for key, value := range members(data) {
@@ -58,6 +58,11 @@ func ParseTopics(data string) ([]string, error) {
 			raw = value
 		}
 	}
+	return topicList(raw)
+}
+
+// topicList reads an array of 1 to MaxTopics topics.
+func topicList(raw string) ([]string, error) {
 	topics, err := texts(raw, MaxTopics, ErrTopicsType, ErrTopicsMany)
 	if err == nil && len(topics) == 0 {
 		err = ErrTopicsMissing

@@ -72,7 +72,7 @@ func (b *breaker) changed(_ string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed:
 		b.opened = time.Now()
-		b.log.Warn("Redis is away: direct messages to absent users are refused until it is back", zap.Error(b.cause()))
+		b.log.Warn("Redis is away: direct messages to absent users are refused and no session is resumed until it is back", zap.Error(b.cause()))
 	case to == gobreaker.StateClosed:
 		b.log.Info("Redis is back", zap.Duration("away", time.Since(b.opened)))
 	}

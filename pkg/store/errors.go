@@ -16,6 +16,9 @@ var ErrUnavailable = errors.New("redis is unavailable")
 // ErrQueueFull refuses a message because its user's queue is at a bound.
 var ErrQueueFull = errors.New("the queue of the user is full")
 
+// ErrNoSession says that there is no such session of the user, or no more.
+var ErrNoSession = errors.New("there is no such session")
+
 // errClusterNode is added where a single server was expected.
 var errClusterNode = errors.New("REDIS_URL names a node of a cluster: add cluster=true")
 

@@ -15,6 +15,9 @@ func seenKey(user string) string { return "rt:{" + tag.Replace(user) + "}:seen" 
 // seenMember has the time, Unix milliseconds, as its score.
 const seenMember = "at"
 
+// sessionKey is the key of a session: a hash, as note.lua tells.
+func sessionKey(user, id string) string { return "rt:{" + tag.Replace(user) + "}:session:" + id }
+
 // queueKeys are the keys of a user's queue: the stream and its index.
 func queueKeys(user string) []string {
 	key := "rt:{" + tag.Replace(user) + "}:dm"

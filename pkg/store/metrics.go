@@ -22,6 +22,11 @@ type metrics struct {
 	seenPending                        prometheus.Gauge
 	seenWritten                        prometheus.Counter
 	seenFull, seenRefused, seenStopped prometheus.Counter // dropped
+
+	sessionsPending                                prometheus.Gauge
+	sessionsWritten, sessionsTouched               prometheus.Counter
+	sessionsTaken, sessionsMissed, sessionsLost    prometheus.Counter
+	sessionsFull, sessionsRefused, sessionsStopped prometheus.Counter // dropped
 }
 
 func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
@@ -29,6 +34,8 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 	errors := f.CounterVec(metric.RedisErrors, "kind")
 	full := f.CounterVec(metric.QueueRefused, "bound")
 	dropped := f.CounterVec(metric.SeenDropped, "reason")
+	taken := f.CounterVec(metric.SessionsTaken, "outcome")
+	lapsed := f.CounterVec(metric.SessionsDropped, "reason")
 	m := &metrics{
 		breaker:    circuit.NewMetrics(f, dependency),
 		connection: errors.WithLabelValues("connection"),
@@ -47,6 +54,16 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		seenFull:    dropped.WithLabelValues("full"),
 		seenRefused: dropped.WithLabelValues("refused"),
 		seenStopped: dropped.WithLabelValues("stopped"),
+
+		sessionsPending: f.Gauge(metric.SessionsPending),
+		sessionsWritten: f.Counter(metric.SessionsWritten),
+		sessionsTouched: f.Counter(metric.SessionsTouched),
+		sessionsTaken:   taken.WithLabelValues("taken"),
+		sessionsMissed:  taken.WithLabelValues("none"),
+		sessionsLost:    f.Counter(metric.SessionsLost),
+		sessionsFull:    lapsed.WithLabelValues("full"),
+		sessionsRefused: lapsed.WithLabelValues("refused"),
+		sessionsStopped: lapsed.WithLabelValues("stopped"),
 	}
 	return m, f.Err()
 }

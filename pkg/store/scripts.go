@@ -18,11 +18,17 @@ var (
 	removeLua string
 	//go:embed len.lua
 	lenLua string
+	//go:embed note.lua
+	noteLua string
+	//go:embed take.lua
+	takeLua string
 
 	appendScript = redis.NewScript(queueLua + appendLua)
 	readScript   = redis.NewScript(queueLua + readLua)
 	removeScript = redis.NewScript(queueLua + removeLua)
 	lenScript    = redis.NewScript(queueLua + lenLua)
+	noteScript   = redis.NewScript(noteLua)
+	takeScript   = redis.NewScript(takeLua)
 )
 
 var errReply = errors.New("redis: unexpected reply of a script")

@@ -50,6 +50,19 @@ func TestSuite(t *testing.T) {
 		{"seen expires", testSeenExpires},
 		{"seen not ours", testSeenForeign},
 		{"seen concurrent", testSeenConcurrent},
+		{"session", testSession},
+		{"session fence", testSessionFence},
+		{"session begin", testSessionBegin},
+		{"session late", testSessionLate},
+		{"session takes", testSessionTakes},
+		{"session life", testSessionLife},
+		{"session many", testSessionMany},
+		{"session bound", testSessionBound},
+		{"session meanwhile", testSessionMeanwhile},
+		{"session not ours", testSessionForeign},
+		{"session unknown script", testSessionUnknown},
+		{"session model", testSessionModel},
+		{"session concurrent", testSessionConcurrent},
 	}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {

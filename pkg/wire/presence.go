@@ -56,7 +56,7 @@ func (p *Present) Decode(body []byte) error {
 }
 
 // Told reports whether a record is a loop's own account, as the owner is new to it: a Present
-// that says so, or a Join that asks for no answer.
+// that says so, a Join that asks for no answer, or a Track.
 func (r Record) Told() bool {
 	switch r.Kind {
 	case KindPresent:
@@ -66,6 +66,8 @@ func (r Record) Told() bool {
 	case KindJoin:
 		c := cursor{b: r.Body}
 		return c.u64() == 0 && !c.short
+	case KindTrack:
+		return true
 	}
 	return false
 }
@@ -102,6 +104,7 @@ const (
 	VerbWatch        Verb = 10 // as a Join: this loop has a connection that watches the user
 	VerbUnwatch      Verb = 11 // as a Fence
 	VerbGetStatus    Verb = 12 // only the status, as text
+	VerbHistory      Verb = 13 // of a topic or room
 )
 
 // Ask is a client's request about one user or room, for its owner.

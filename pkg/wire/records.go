@@ -32,6 +32,11 @@ const (
 	KindResync  Kind = 21 // down: the loop is to tell this lane everything again
 	KindMember  Kind = 22 // peer: owner of a room to a user's and back: a membership
 	KindPlaces  Kind = 23 // peer: owner of a user to a room's: where the user is connected
+
+	KindFetch    Kind = 24 // up: what the history of a topic or room has behind a position is wanted
+	KindPage     Kind = 25 // down: some of that
+	KindTrack    Kind = 26 // up: what this loop has of a topic that only patterns brought here, as the owner is new
+	KindPosition Kind = 27 // down: where a history stands, for a loop that has not got so far
 )
 
 // Conn names a connection within a gateway: the loop that owns it, its slot there, and
@@ -124,19 +129,32 @@ type Interest struct {
 	Op    uint64 // the loop's handle for the Done; 0: none is wanted
 	Topic string
 	State State // what an owner deposited for the key, for the next one
+
+	// Placed says that At is there: in a Join for a client, all behind it is wanted; in one that is told, the
+	// loop has all up to it.
+	Placed bool
+	At     Position
 }
 
 // AppendInterest appends a record of kind KindJoin, KindFence or KindLeave.
 func AppendInterest(b []byte, k Kind, i Interest) []byte {
 	b, at := begin(b, k)
 	b = binary.LittleEndian.AppendUint64(b, i.Op)
-	return end(appendState(appendBytes(b, i.Topic), i.State), at)
+	b = appendState(appendBytes(b, i.Topic), i.State)
+	b = append(b, flag(i.Placed, 1))
+	if i.Placed {
+		b = appendPosition(b, i.At)
+	}
+	return end(b, at)
 }
 
 // Decode reads the body of a record; Topic and State alias it.
 func (i *Interest) Decode(body []byte) error {
 	c := cursor{b: body}
-	*i = Interest{Op: c.u64(), Topic: c.str(), State: c.state()}
+	*i = Interest{Op: c.u64(), Topic: c.str(), State: c.state(), Placed: c.u8()&1 != 0}
+	if i.Placed {
+		i.At = c.position()
+	}
 	return c.err()
 }
 
@@ -166,13 +184,15 @@ type Deliver struct {
 	Frame  []byte
 	State  uint64 // for those who watch a user: what the frame says, in short; 0: nothing to remember
 	Except string // of a room's event: the user whose connections are left out; empty: nobody
+
+	At Position // in the history; Offset 0: it has none
 }
 
 // AppendDeliver appends a Deliver record. Loops is its first field: see DeliverLoops.
 func AppendDeliver(b []byte, d *Deliver) []byte {
 	b, at := begin(b, KindDeliver)
 	b = binary.LittleEndian.AppendUint64(b, d.Loops)
-	b = append(b, flag(d.Quiet, 1)|flag(d.State != 0, 2)|flag(d.Except != "", 4))
+	b = append(b, flag(d.Quiet, 1)|flag(d.State != 0, 2)|flag(d.Except != "", 4)|flag(d.At.Offset != 0, 8))
 	b = appendConn(b, d.Sender)
 	b = binary.LittleEndian.AppendUint64(b, uint64(d.SentAt))
 	b = appendBytes(b, d.Topic)
@@ -182,6 +202,9 @@ func AppendDeliver(b []byte, d *Deliver) []byte {
 	}
 	if d.Except != "" {
 		b = appendBytes(b, d.Except)
+	}
+	if d.At.Offset != 0 {
+		b = appendPosition(b, d.At)
 	}
 	return end(b, at)
 }
@@ -198,6 +221,9 @@ func (d *Deliver) Decode(body []byte) error {
 	}
 	if flags&4 != 0 {
 		d.Except = c.str()
+	}
+	if flags&8 != 0 {
+		d.At = c.position()
 	}
 	return c.err()
 }
@@ -229,6 +255,10 @@ type Done struct {
 	Loop uint8
 	Op   uint64
 	Code uint16 // 0, or the code of the client protocol's Error
+
+	Placed bool // it is about a topic or room with history
+	Whole  bool // with Placed: all behind the Join's position can be fetched
+	At     Position
 }
 
 // AppendDone appends a Done record.
@@ -236,13 +266,22 @@ func AppendDone(b []byte, d Done) []byte {
 	b, at := begin(b, KindDone)
 	b = append(b, d.Loop)
 	b = binary.LittleEndian.AppendUint64(b, d.Op)
-	return end(binary.LittleEndian.AppendUint16(b, d.Code), at)
+	b = binary.LittleEndian.AppendUint16(b, d.Code)
+	b = append(b, flag(d.Placed, 1)|flag(d.Whole, 2))
+	if d.Placed {
+		b = appendPosition(b, d.At)
+	}
+	return end(b, at)
 }
 
 // Decode reads the body of a record.
 func (d *Done) Decode(body []byte) error {
 	c := cursor{b: body}
 	*d = Done{Loop: c.u8(), Op: c.u64(), Code: c.u16()}
+	flags := c.u8()
+	if d.Placed, d.Whole = flags&1 != 0, flags&2 != 0; d.Placed {
+		d.At = c.position()
+	}
 	return c.err()
 }
 
@@ -282,9 +321,9 @@ func (f *Forward) Decode(body []byte) error {
 func (r Record) Loops() uint64 {
 	c := cursor{b: r.Body}
 	switch r.Kind {
-	case KindDeliver, KindEnter, KindDeposit:
+	case KindDeliver, KindEnter, KindDeposit, KindPosition:
 		return c.u64()
-	case KindReply, KindDone, KindAnswer, KindQueued, KindResync:
+	case KindReply, KindDone, KindAnswer, KindQueued, KindResync, KindPage:
 		if l := c.u8(); l < 64 && !c.short {
 			return 1 << l
 		}

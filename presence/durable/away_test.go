@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 // everyCall makes every call there is.
@@ -72,7 +74,7 @@ func TestAway(t *testing.T) {
 	}
 	for _, opened := range []bool{false, true} {
 		t.Run(fmt.Sprintf("server gone, opened %v", opened), func(t *testing.T) {
-			nc, e := connect(t)
+			nc, e := streamtest.Embedded(t)
 			r := rooms(t, nc)
 			if opened {
 				ok(t, r.AddUserRoom(t.Context(), "u", "r"))
@@ -81,42 +83,42 @@ func TestAway(t *testing.T) {
 			wantAway(t, r, bound)
 		})
 		t.Run(fmt.Sprintf("no majority, opened %v", opened), func(t *testing.T) {
-			c := startCluster(t, 3)
-			r := rooms(t, c.connect(t))
+			c := streamtest.Start(t, 3)
+			r := rooms(t, c.Connect(t))
 			room := sample("r")
 			if opened {
 				ready(t, r)
 				ok(t, r.Create(t.Context(), &room))
 			}
-			c.stop(0)
-			c.stop(1)
-			eventually(t, 5*time.Second, "a connection", r.conn.IsConnected)
+			c.Stop(0)
+			c.Stop(1)
+			streamtest.Eventually(t, 5*time.Second, "a connection", r.conn.IsConnected)
 			if opened { // what would be refused needs no majority
 				wantAwayWrites(t, r, room.Revision, bound)
 			} else {
 				wantAway(t, r, bound)
 			}
-			c.start(t, 0)
-			c.start(t, 1)
+			c.Restart(t, 0)
+			c.Restart(t, 1)
 			r.timeout = 5 * time.Second
 			ready(t, r)
 		})
 	}
 	t.Run("closed", func(t *testing.T) {
-		nc, _ := connect(t)
+		nc, _ := streamtest.Embedded(t)
 		r := rooms(t, nc)
 		ready(t, r)
 		nc.Close()
 		wantAway(t, r, bound)
 	})
 	t.Run("bucket deleted", func(t *testing.T) {
-		nc, _ := connect(t)
+		nc, _ := streamtest.Embedded(t)
 		r := rooms(t, nc)
 		ready(t, r)
 		ok(t, r.js.DeleteStream(t.Context(), stream))
 		_, err := r.Load(t.Context(), "r")
 		wantError(t, err, ErrUnavailable)
-		eventually(t, 10*time.Second, "a new bucket", func() bool {
+		streamtest.Eventually(t, 10*time.Second, "a new bucket", func() bool {
 			_, err := r.Load(t.Context(), "r")
 			return errors.Is(err, ErrNotFound)
 		})
@@ -138,17 +140,17 @@ func TestContext(t *testing.T) {
 
 // TestServerLost: with three replicas the loss of one server is a pause.
 func TestServerLost(t *testing.T) {
-	c := startCluster(t, 3)
-	r := c.rooms(t)
+	c := streamtest.Start(t, 3)
+	r := clustered(t, c)
 	r.timeout = time.Second
 	room := sample("r")
 	ok(t, r.Create(t.Context(), &room))
 	rev := room.Revision
-	c.stop(c.leader())
+	c.Stop(c.Leader(stream))
 	start := time.Now()
 	for i := range 50 {
 		m := Member{Version: uint64(i)}
-		eventually(t, 20*time.Second, "a repeated put succeeds", func() bool {
+		streamtest.Eventually(t, 20*time.Second, "a repeated put succeeds", func() bool {
 			next, err := r.Put(t.Context(), "r", rev, "carol", m)
 			if err == nil {
 				rev = next

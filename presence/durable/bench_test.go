@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 // kinds runs a benchmark on one server without replicas, and on three in this process with three.
@@ -15,7 +17,7 @@ func kinds(b *testing.B, bench func(*testing.B, *Rooms)) {
 		bench(b, r)
 	})
 	b.Run("cluster", func(b *testing.B) {
-		r := startCluster(b, 3).rooms(b)
+		r := clustered(b, streamtest.Start(b, 3))
 		b.ReportAllocs()
 		bench(b, r)
 	})

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/realtime-cluster/realtime/pkg/natskey"
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 // crowd fills a room that exists with members, faster than one by one: nobody else knows it yet.
@@ -23,7 +26,7 @@ func crowd(tb testing.TB, r *Rooms, room *Room, n int) {
 	}
 	for i := range n {
 		user, m := fmt.Sprintf("user %d@example.org", i), Member{Joined: i%10 > 0, Version: uint64(i)}
-		if _, err := js.PublishAsync(roomSubject(room.Name)+memberTail+escape(user), encode(memberOf(m)), stall); err != nil {
+		if _, err := js.PublishAsync(roomSubject(room.Name)+memberTail+natskey.Escape(user), encode(memberOf(m)), stall); err != nil {
 			tb.Fatal(err)
 		}
 		room.Members[user] = m
@@ -69,8 +72,8 @@ func TestBig(t *testing.T) {
 // TestBigCluster loads a big room from every server of a cluster while its owner changes it: what is
 // loaded was true at its revision.
 func TestBigCluster(t *testing.T) {
-	c := startCluster(t, 3)
-	owner := c.rooms(t)
+	c := streamtest.Start(t, 3)
+	owner := clustered(t, c)
 	room := Room{Name: "r", Owner: "alice"}
 	ok(t, owner.Create(t.Context(), &room))
 	const n = 10_000
@@ -110,7 +113,7 @@ func TestBigCluster(t *testing.T) {
 	}
 	var results []result
 	for range 4 {
-		reader := on(t, c.connect(t))
+		reader := on(t, c.Connect(t))
 		for range 3 {
 			got, err := reader.Load(t.Context(), "r")
 			ok(t, err)

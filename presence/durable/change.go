@@ -3,6 +3,8 @@ package durable
 import (
 	"context"
 	"errors"
+
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // Put stores a member of the room at a revision and returns the next one. Its errors are ErrConflict and
@@ -23,7 +25,7 @@ func (r *Rooms) change(ctx context.Context, name, room string, revision uint64, 
 	if err := errors.Join(checkRoom(room), checkUser(user)); err != nil {
 		return 0, err
 	}
-	prefix, c := roomSubject(room), change{Before: revision, User: escape(user), Member: m}
+	prefix, c := roomSubject(room), change{Before: revision, User: natskey.Escape(user), Member: m}
 	var next uint64
 	err := r.call(ctx, name, func(ctx context.Context) error {
 		if revision == 0 {

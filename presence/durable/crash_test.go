@@ -4,12 +4,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // crash writes a room's head and nothing else: its writer dies then.
 func crash(t *testing.T, r *Rooms, room string, revision uint64, user string, m *Member) uint64 {
 	t.Helper()
-	c := change{Before: revision, User: escape(user)}
+	c := change{Before: revision, User: natskey.Escape(user)}
 	if m != nil {
 		doc := memberOf(*m)
 		c.Member = &doc
@@ -121,7 +123,7 @@ func TestCrashInCreate(t *testing.T) {
 		for _, then := range []string{"same", "other", "delete"} {
 			t.Run(strings.Join(steps[:n], " ")+" "+then, func(t *testing.T) {
 				r, ctx := single(t), t.Context()
-				ok(t, r.opener.open(ctx))
+				ok(t, r.opener.Open(ctx))
 				broken := sample("r")
 				prefix := roomSubject("r")
 				claim, _, err := r.setState(ctx, prefix, creating, 0)

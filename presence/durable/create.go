@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // Create stores a new room with its members and sets its Revision. Nobody sees the room before it is
@@ -69,14 +71,14 @@ func (r *Rooms) fill(ctx context.Context, prefix string, room *Room, claim uint6
 		})
 	}
 	err := put(propertiesTail, properties{
-		Version: version, Owner: escape(room.Owner), Private: room.Private, Capacity: room.Capacity,
+		Version: version, Owner: natskey.Escape(room.Owner), Private: room.Private, Capacity: room.Capacity,
 		Metadata: room.Metadata, CreatedAt: room.CreatedAt,
 	})
 	for _, user := range slices.Sorted(maps.Keys(room.Members)) {
 		if err != nil {
 			return err
 		}
-		err = put(memberTail+escape(user), memberOf(room.Members[user]))
+		err = put(memberTail+natskey.Escape(user), memberOf(room.Members[user]))
 	}
 	return err
 }
@@ -94,7 +96,7 @@ func (r *Rooms) repeated(ctx context.Context, prefix string, room *Room, now sta
 	switch {
 	case err != nil:
 		return err
-	case p.Owner != escape(room.Owner) || p.CreatedAt != room.CreatedAt:
+	case p.Owner != natskey.Escape(room.Owner) || p.CreatedAt != room.CreatedAt:
 		return ErrExists
 	case now.Change.User != "":
 		return ErrConflict

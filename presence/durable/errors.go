@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 var (
@@ -24,38 +23,6 @@ var (
 
 // errNewer is a document of a later version of this program.
 var errNewer = errors.New("written by a newer version")
-
-// codes of API errors that nats.go does not name.
-const (
-	codeNoPeers     jetstream.ErrorCode = 10005 // fewer servers than replicas
-	codeNoReplicas  jetstream.ErrorCode = 10074 // no cluster, so one replica at most
-	codeNoResources jetstream.ErrorCode = 10023 // the same, of older servers
-)
-
-func hasCode(err error, codes ...jetstream.ErrorCode) bool {
-	var reply jetstream.JetStreamError
-	if !errors.As(err, &reply) || reply.APIError() == nil {
-		return false
-	}
-	for _, code := range codes {
-		if reply.APIError().ErrorCode == code {
-			return true
-		}
-	}
-	return false
-}
-
-// mismatched tells whether a write was refused because its condition did not hold, or because a write
-// with the same condition was under way.
-func mismatched(err error) bool {
-	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// vanished tells whether nobody serves the bucket: it has no leader, or is no more.
-func vanished(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
-		errors.Is(err, jetstream.ErrStreamNotFound)
-}
 
 // sorted gives err its sentinel. What the caller ended itself says nothing about JetStream.
 func sorted(caller context.Context, err error) error {

@@ -3,6 +3,8 @@ package durable
 import (
 	"context"
 	"errors"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
 )
 
 // state is a head and its sequence; the zero value: there is none, or it was removed.
@@ -47,7 +49,7 @@ func (r *Rooms) setHead(ctx context.Context, prefix string, expected uint64, wri
 		if now.seq != expected {
 			return 0, now, ErrConflict
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := jsstream.Wait(ctx, pause); err != nil {
 			return 0, state{}, err
 		}
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // errChanged: a room changed while it was read.
@@ -39,7 +42,7 @@ func (r *Rooms) Load(ctx context.Context, room string) (*Room, error) {
 func (r *Rooms) settled(ctx context.Context, prefix string) (*Room, error) {
 	for {
 		room, err := r.read(ctx, prefix)
-		if !errors.Is(err, errChanged) || wait(ctx, pause) != nil {
+		if !errors.Is(err, errChanged) || jsstream.Wait(ctx, pause) != nil {
 			return room, err
 		}
 	}
@@ -55,7 +58,7 @@ func (r *Rooms) read(ctx context.Context, prefix string) (*Room, error) {
 		return nil, ErrNotFound
 	}
 	m, err := r.snapshot(ctx, prefix)
-	if errors.Is(err, errTooMany) {
+	if errors.Is(err, jsstream.ErrTooMany) {
 		if m, err = r.scan(ctx, prefix, now.seq); err != nil {
 			return nil, err
 		}
@@ -96,7 +99,7 @@ func (m *image) room(now state) (room *Room, unfinished bool, err error) {
 		Members: make(map[string]Member, len(m.keys)), Revision: now.seq,
 	}
 	var ok bool
-	if room.Owner, ok = unescape(p.Owner); !ok {
+	if room.Owner, ok = natskey.Unescape(p.Owner); !ok {
 		return nil, false, fmt.Errorf("read a room's properties: owner %q", p.Owner)
 	}
 	c := now.Change
@@ -105,7 +108,7 @@ func (m *image) room(now state) (room *Room, unfinished bool, err error) {
 		if !isMember || s.removed || token == c.User && s.seq < now.seq {
 			continue
 		}
-		user, ok := unescape(token)
+		user, ok := natskey.Unescape(token)
 		if !ok {
 			return nil, false, fmt.Errorf("read a room's member: key %q", token)
 		}
@@ -125,7 +128,7 @@ func (m *image) room(now state) (room *Room, unfinished bool, err error) {
 	if at.seq > now.seq {
 		return room, false, nil
 	}
-	user, ok := unescape(c.User)
+	user, ok := natskey.Unescape(c.User)
 	if !ok {
 		return nil, false, fmt.Errorf("read a room's head: user %q", c.User)
 	}

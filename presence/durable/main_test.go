@@ -5,30 +5,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
 
-	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// connect connects to an embedded server of its own.
-func connect(tb testing.TB) (*nats.Conn, *backbone.Embedded) {
-	tb.Helper()
-	e, err := backbone.StartEmbedded(backbone.EmbeddedConfig{DataDir: tb.TempDir(), Log: zap.NewNop()})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(e.Shutdown)
-	nc, err := backbone.Connect(tb.Context(), backbone.ConnConfig{Server: e, Metrics: backbone.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop()})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(nc.Close)
-	return nc, e
-}
 
 // on makes Rooms over a connection.
 func on(tb testing.TB, nc *nats.Conn) *Rooms {
@@ -43,6 +25,6 @@ func on(tb testing.TB, nc *nats.Conn) *Rooms {
 // single makes Rooms over an embedded server.
 func single(tb testing.TB) *Rooms {
 	tb.Helper()
-	nc, _ := connect(tb)
+	nc, _ := streamtest.Embedded(tb)
 	return on(tb, nc)
 }

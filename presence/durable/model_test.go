@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 // A step is one change of a room that an owner was told of, or cannot know whether it took place.
@@ -329,14 +331,14 @@ func play(t *testing.T, turns int, rooms []*Rooms, meanwhile func()) {
 
 // TestModel: two owners of the same rooms, as during a change of views.
 func TestModel(t *testing.T) {
-	nc, _ := connect(t)
+	nc, _ := streamtest.Embedded(t)
 	play(t, 2000, []*Rooms{on(t, nc), on(t, nc)}, func() {})
 }
 
 // TestModelCluster loses the bucket's leader meanwhile, and another server once the first is back.
 func TestModelCluster(t *testing.T) {
-	c := startCluster(t, 3)
-	rooms := []*Rooms{c.rooms(t), c.rooms(t)}
+	c := streamtest.Start(t, 3)
+	rooms := []*Rooms{clustered(t, c), clustered(t, c)}
 	for _, r := range rooms {
 		r.timeout = 500 * time.Millisecond
 	}
@@ -344,11 +346,11 @@ func TestModelCluster(t *testing.T) {
 		for range 2 {
 			time.Sleep(700 * time.Millisecond)
 			var i int
-			eventually(t, 10*time.Second, "a leader of the bucket", func() bool { i = c.leader(); return i >= 0 })
-			c.stop(i)
+			streamtest.Eventually(t, 10*time.Second, "a leader of the bucket", func() bool { i = c.Leader(stream); return i >= 0 })
+			c.Stop(i)
 			time.Sleep(700 * time.Millisecond)
-			c.start(t, i)
-			eventually(t, 20*time.Second, "its return", func() bool { return c.running[i].JetStreamIsCurrent() })
+			c.Restart(t, i)
+			streamtest.Eventually(t, 20*time.Second, "its return", func() bool { return c.Running(i).JetStreamIsCurrent() })
 		}
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
 )
 
 // DefaultTimeout bounds a call unless Config.Timeout does.
@@ -33,7 +35,7 @@ type Rooms struct {
 	js      jetstream.JetStream
 	timeout time.Duration
 	calls   *prometheus.CounterVec
-	opener  *opener
+	opener  *jsstream.Opener
 }
 
 // New makes Rooms. It does no I/O: the bucket is opened, or made, by the first call that succeeds.
@@ -59,7 +61,7 @@ func New(cfg Config) (*Rooms, error) {
 		js:      js,
 		timeout: cfg.Timeout,
 		calls:   cfg.Calls,
-		opener:  newOpener(js, cfg.Replicas, cfg.Log),
+		opener:  newOpener(js, cfg.Replicas, jsstream.DefaultPatience, cfg.Log),
 	}, nil
 }
 
@@ -67,10 +69,10 @@ func New(cfg Config) (*Rooms, error) {
 func (r *Rooms) call(ctx context.Context, name string, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	err := r.opener.open(bounded)
+	err := r.opener.Open(bounded)
 	if err == nil {
-		if err = do(bounded); vanished(err) {
-			r.opener.reopen()
+		if err = do(bounded); jsstream.Vanished(err) {
+			r.opener.Reopen()
 		}
 	}
 	err = sorted(ctx, err)
@@ -99,32 +101,3 @@ func outcome(err error) string {
 
 // pause is the time between two looks at what is changing or still on its way to a replica.
 const pause = 2 * time.Millisecond
-
-// wait lets some time go by.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
-// attemptTimeout bounds one request of what may be repeated. A server that has just lost the lead, or is
-// being given the bucket, does not answer.
-const attemptTimeout = 400 * time.Millisecond
-
-// attempt does again what was not done in time, until ctx ends.
-func attempt(ctx context.Context, do func(context.Context) error) error {
-	for {
-		bounded, cancel := context.WithTimeout(ctx, attemptTimeout)
-		err := do(bounded)
-		late := bounded.Err() != nil
-		cancel()
-		if err == nil || !late || ctx.Err() != nil {
-			return err
-		}
-	}
-}

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
 // want loads a room and compares it, but for the revision, which it returns.
@@ -117,7 +119,7 @@ func TestKeys(t *testing.T) {
 	if got, want := keys(t, r), []string{"r.a.h-", "r.a=2eb.h-"}; !slices.Equal(got, want) {
 		t.Errorf("keys %q, want %q", got, want)
 	}
-	msg, err := r.opener.current().stream.GetLastMsgForSubject(ctx, roomSubject("a")+headTail)
+	msg, err := r.opener.Stream().GetLastMsgForSubject(ctx, roomSubject("a")+headTail)
 	ok(t, err)
 	if got := msg.Header.Get(jetstream.MsgTTLHeader); got != markerTTL.String() {
 		t.Errorf("the marker's TTL is %q", got)
@@ -139,7 +141,7 @@ func TestMarkersVanish(t *testing.T) {
 	if got := keys(t, r); !slices.Equal(got, []string{"u.somebody-"}) {
 		t.Errorf("keys %q", got)
 	}
-	eventually(t, 10*time.Second, "an empty bucket", func() bool { return len(keys(t, r)) == 0 })
+	streamtest.Eventually(t, 10*time.Second, "an empty bucket", func() bool { return len(keys(t, r)) == 0 })
 }
 
 // keys lists what is stored; a deletion marker has a - behind it.
@@ -401,7 +403,7 @@ func TestOneCreator(t *testing.T) {
 }
 
 func TestCallsCounted(t *testing.T) {
-	nc, _ := connect(t)
+	nc, _ := streamtest.Embedded(t)
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "calls"}, []string{"call", "outcome"})
 	r, err := New(Config{Conn: nc, Calls: calls})
 	ok(t, err)
@@ -420,7 +422,7 @@ func TestConfig(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("no connection: no error")
 	}
-	nc, _ := connect(t)
+	nc, _ := streamtest.Embedded(t)
 	for _, n := range []int{-1, 6} {
 		if _, err := New(Config{Conn: nc, Replicas: n}); err == nil {
 			t.Errorf("%d replicas: no error", n)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // UserRooms lists the durable rooms of a user, in no particular order; nil if there are none. It is one
@@ -24,7 +27,7 @@ func (r *Rooms) UserRooms(ctx context.Context, user string) ([]string, error) {
 			return err
 		}
 		for _, token := range doc.Rooms {
-			room, ok := unescape(token)
+			room, ok := natskey.Unescape(token)
 			if !ok {
 				return fmt.Errorf("read a user's rooms: name %q", token)
 			}
@@ -45,7 +48,7 @@ func (r *Rooms) AddUserRoom(ctx context.Context, user, room string) error {
 		if found {
 			return rooms, false
 		}
-		return slices.Insert(rooms, at, escape(room)), true
+		return slices.Insert(rooms, at, natskey.Escape(room)), true
 	})
 }
 
@@ -78,7 +81,7 @@ func (r *Rooms) changeUser(ctx context.Context, name, user, room string, change 
 					return err
 				}
 			}
-			i, found := slices.BinarySearch(doc.Rooms, escape(room))
+			i, found := slices.BinarySearch(doc.Rooms, natskey.Escape(room))
 			rooms, changed := change(doc.Rooms, i, found)
 			if !changed {
 				return nil
@@ -91,7 +94,7 @@ func (r *Rooms) changeUser(ctx context.Context, name, user, room string, change 
 			if !errors.Is(err, ErrConflict) {
 				return err
 			}
-			if err := wait(ctx, pause); err != nil {
+			if err := jsstream.Wait(ctx, pause); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
 )
 
 // What the clients of buckets mark a deletion with.
@@ -23,7 +25,7 @@ func (r *Rooms) write(ctx context.Context, at string, data []byte, fence string,
 // remove is write of a deletion marker.
 func (r *Rooms) remove(ctx context.Context, at, fence string, expected uint64) (uint64, error) {
 	var ttl time.Duration
-	if r.opener.current().ttl {
+	if r.opener.Stream().CachedInfo().Config.AllowMsgTTL { // markers can vanish
 		ttl = markerTTL
 	}
 	return r.publish(ctx, &nats.Msg{Subject: at, Header: nats.Header{operation: {deletion}}}, ttl, fence, expected)
@@ -41,7 +43,7 @@ func (r *Rooms) publish(ctx context.Context, msg *nats.Msg, ttl time.Duration, f
 	switch {
 	case err == nil:
 		return ack.Sequence, nil
-	case mismatched(err):
+	case jsstream.Mismatched(err):
 		return 0, ErrConflict
 	default:
 		return 0, err
@@ -50,5 +52,5 @@ func (r *Rooms) publish(ctx context.Context, msg *nats.Msg, ttl time.Duration, f
 
 // purge removes what is stored below a room's prefix before a sequence.
 func (r *Rooms) purge(ctx context.Context, prefix string, before uint64) error {
-	return r.opener.current().stream.Purge(ctx, jetstream.WithPurgeSubject(prefix+">"), jetstream.WithPurgeSequence(before))
+	return r.opener.Stream().Purge(ctx, jetstream.WithPurgeSubject(prefix+">"), jetstream.WithPurgeSequence(before))
 }

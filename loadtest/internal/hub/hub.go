@@ -49,6 +49,11 @@ type Hub struct {
 	// still gets its messages; what was queued counts as arrived when it is sent.
 	Forgets, Renames, Unmarked, Clings, Hasty bool
 
+	// History gives every topic and room a history, and connections sessions; Flaw is
+	// what is wrong with it.
+	History bool
+	Flaw    Flaw
+
 	mu         sync.Mutex // guards everything, the order of writes included
 	conns      []*conn
 	rooms      map[string]*room
@@ -56,6 +61,10 @@ type Hub struct {
 	broadcasts int
 	published  int // broadcasts and the others that Answer sees
 	wg         sync.WaitGroup
+
+	logs      map[string]*log     // by topic or room
+	sessions  map[string]*session // by id
+	occasions int
 }
 
 type conn struct {
@@ -69,6 +78,7 @@ type conn struct {
 	pongs    int
 	held     []byte
 	flushed  int // queued direct messages it was sent, until it says something
+	session  string
 	gone     bool
 }
 
@@ -100,6 +110,10 @@ func (h *Hub) CloseWith(c int, code ws.StatusCode, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_ = ws.WriteFrame(h.conns[c], ws.NewCloseFrame(ws.NewCloseFrameBody(code, reason)))
+}
+
+func (c *conn) bye(code ws.StatusCode) {
+	_ = ws.WriteFrame(c, ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
 }
 
 // Write sends frames as they are to the c-th connection.
@@ -143,7 +157,11 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 	c := &conn{Conn: raw, index: len(h.conns), user: token, topics: map[string]bool{}, watching: map[string]bool{}}
 	h.conns = append(h.conns, c)
 	h.wg.Add(1)
-	c.say(`{"type":"Status","data":{"status":"connected","details":{"connection_id":"c%d","session_id":"s","user_id":%q}}}`, c.index, token)
+	if h.History {
+		h.resume(c, r.URL.Query().Get("session"))
+	} else {
+		c.say(`{"type":"Status","data":{"status":"connected","details":{"connection_id":"c%d","session_id":"s","user_id":%q}}}`, c.index, token)
+	}
 	h.flush(c)
 	h.changed(token)
 	h.mu.Unlock()
@@ -193,7 +211,13 @@ func (h *Hub) handle(c *conn, typ, id string, data gjson.Result) {
 	switch typ {
 	case "Ping":
 		c.say(`{"type":"Pong","id":%q,"data":{"server_time":1}}`, id)
+	case "History":
+		h.past(c, id, data)
 	case "Subscribe", "Unsubscribe":
+		if h.History && typ == "Subscribe" {
+			h.subscribe(c, id, data)
+			return
+		}
 		for _, t := range data.Get("topics").Array() {
 			if t.Str == "forbidden" {
 				c.say(`{"type":"Error","id":%q,"data":{"code":403,"message":"not allowed","details":{"topic":"forbidden"}}}`, id)
@@ -221,6 +245,10 @@ func (h *Hub) handle(c *conn, typ, id string, data gjson.Result) {
 func (h *Hub) broadcast(from *conn, id string, data gjson.Result) {
 	topic, payload := data.Get("topic").Str, data.Get("payload").Raw
 	h.broadcasts++
+	if h.History {
+		h.publish(from, id, stored{topic: topic, user: from.user, id: id, payload: payload})
+		return
+	}
 	for _, c := range h.conns {
 		if !c.gone && c.wants(topic) {
 			h.deliver(c, "Broadcast", payload, object{"topic": topic, "from_user": from.user}, object{"message_id": id, "sent_at": 1})

@@ -110,6 +110,10 @@ func (h *Hub) toRoom(from *conn, r *room, name, id, payload string) {
 		h.refuse(from, id, 403, "not a member")
 		return
 	}
+	if h.History {
+		h.publish(from, id, stored{topic: name, user: from.user, id: id, payload: payload, isRoom: true})
+		return
+	}
 	n := 0
 	for _, c := range h.conns {
 		if !c.gone && (r.has(c.user) || h.Clings && slices.Contains(r.were, c.user)) {

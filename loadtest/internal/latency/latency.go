@@ -1,21 +1,22 @@
-package loadtest
+// Package latency counts durations.
+package latency
 
 import (
 	"math/bits"
 	"time"
 )
 
-// latencies is a histogram of durations in microseconds, exact to one part in
-// sixteen.
-type latencies struct {
+// Histogram holds durations in microseconds, exact to one part in sixteen.
+type Histogram struct {
 	counts [64 * 16]int64
-	total  int64
-	max    time.Duration
+	Total  int64
+	Max    time.Duration
 }
 
-func (l *latencies) add(d time.Duration) {
-	l.total++
-	l.max = max(l.max, d)
+// Add counts a duration.
+func (l *Histogram) Add(d time.Duration) {
+	l.Total++
+	l.Max = max(l.Max, d)
 	l.counts[bucket(uint64(max(d, 0)/time.Microsecond))]++
 }
 
@@ -37,13 +38,13 @@ func lowest(bucket int) uint64 {
 	return uint64(bucket%16+16) << exp
 }
 
-// quantile is the q-th (0 to 1) of the durations, rounded down to its bucket.
-func (l *latencies) quantile(q float64) time.Duration {
-	rank := int64(q * float64(l.total))
+// Quantile is the q-th (0 to 1) of the durations, rounded down to its bucket.
+func (l *Histogram) Quantile(q float64) time.Duration {
+	rank := int64(q * float64(l.Total))
 	for b, n := range l.counts {
 		if rank -= n; rank < 0 {
 			return time.Duration(lowest(b)) * time.Microsecond
 		}
 	}
-	return l.max
+	return l.Max
 }

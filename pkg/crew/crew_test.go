@@ -1,25 +1,27 @@
-package presence
+package crew
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// lane runs results as they come, one after another.
+type lane chan func()
+
+func (l lane) Do(f func()) { l <- f }
+
 func TestCrewMakesEveryCallAndFewAtATime(t *testing.T) {
-	w := newWorld(t, rand.New(rand.NewPCG(1, 1)), Config{})
-	lane := w.registries[w.addNode(1)][0].lane
-	c := newCrew(newMetrics(prometheus.NewRegistry()))
+	const calls = 8 * Size
+	results := make(lane, calls)
+	c := New(prometheus.NewCounter(prometheus.CounterOpts{Name: "overload"}))
 	var now, most atomic.Int32
 	gate := make(chan struct{})
-	const calls = 8 * crewSize
 	done := 0
 	for range calls {
-		c.work(lane, func(context.Context) error {
+		c.Work(results, func(context.Context) error {
 			n := now.Add(1)
 			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
 			}
@@ -34,12 +36,11 @@ func TestCrewMakesEveryCallAndFewAtATime(t *testing.T) {
 		})
 	}
 	close(gate)
-	c.wg.Wait()
-	w.net.View()
-	w.net.Deliver()
-	w.net.Pass(time.Second)
-	if done != calls || most.Load() > crewSize || c.hands != 0 {
+	for range calls {
+		(<-results)()
+	}
+	c.Stop()
+	if done != calls || most.Load() > Size || c.hands != 0 {
 		t.Errorf("%d of %d calls, up to %d at a time; %d hands left", done, calls, most.Load(), c.hands)
 	}
-	c.stop()
 }

@@ -1,4 +1,4 @@
-package durable
+package natskey
 
 import (
 	"regexp"
@@ -12,16 +12,16 @@ func FuzzEscape(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		if token := escape(name); name != "" {
+		if token := Escape(name); name != "" {
 			if !validToken.MatchString(token) {
 				t.Fatalf("%q makes the token %q", name, token)
 			}
-			if back, ok := unescape(token); !ok || back != name {
+			if back, ok := Unescape(token); !ok || back != name {
 				t.Fatalf("%q comes back as %q", name, back)
 			}
 		}
 		// What is no token is not read as one.
-		if back, ok := unescape(name); ok && escape(back) != name {
+		if back, ok := Unescape(name); ok && Escape(back) != name {
 			t.Fatalf("%q is read as %q", name, back)
 		}
 	})

@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/wire"
+)
+
+// track is how far this loop has got in the history of one topic or room. Its subscribers get each message once and
+// in order, whatever became of the owners: what comes twice is dropped, and what is missing is fetched first.
+type track struct {
+	key   string
+	hash  uint64
+	realm *realm
+	owner *upstream // who was told last, where only patterns brought it here; nil: nobody
+
+	at     wire.Position // all up to here was delivered to the subscribers, but for those behind
+	wanted wire.Position // the owner has this for certain
+	behind map[uint32]*laggard
+	fetch  uint64 // op; 0: none
+	retry  uint32 // tick before which nothing is fetched
+}
+
+// laggard is a connection that recovers: it gets pages until it has come as far as its loop.
+type laggard struct {
+	gen     uint32
+	at      wire.Position // all up to here was sent to it
+	waiting bool          // for the reply to its Subscribe, or for its welcome
+}
+
+// newTrack begins a track at a position.
+func (l *loop) newTrack(key string, at wire.Position) *track {
+	t := &track{key: cloneKey(l.entries, key), at: at, realm: &l.routers}
+	if !wire.IsTopic(key) {
+		t.realm = &l.presences
+	}
+	t.hash = cluster.Hash(wire.OwnerKey(t.key))
+	t.owner, _ = t.realm.ownerOf(t.hash)
+	l.tracks[t.key] = t
+	return t
+}
+
+// deliver marks the subscribers of a topic, of the connections of a user, of a room's members.
+//
+// Hop 7 of a Broadcast's way; the last is drain.
+func (l *loop) deliver(d *wire.Deliver) {
+	if d.At.Offset == 0 {
+		l.pass(d, nil)
+		return
+	}
+	t := l.tracks[d.Topic]
+	switch {
+	case t == nil:
+		if l.pass(d, nil) {
+			l.newTrack(d.Topic, d.At)
+		}
+	case t.follows(d.At) || history.Breaks("gap"):
+		l.pass(d, t)
+		l.advance(t, d.At)
+	case later(d.At, t.at):
+		l.gw.metrics.gaps.Inc()
+		l.want(t, d.At)
+	default:
+		l.gw.metrics.repeats.Inc()
+	}
+}
+
+// follows reports whether a position is the one behind the track's.
+func (t *track) follows(p wire.Position) bool {
+	if p.Epoch == t.at.Epoch {
+		return p.Offset == t.at.Offset+1
+	}
+	return !born(t.at.Epoch) && p.Offset == 1
+}
+
+// later reports whether a position comes after another: in the same numbering, or in a later one.
+func later(a, b wire.Position) bool {
+	if sameEpoch(a.Epoch, b.Epoch) {
+		return a.Offset > b.Offset
+	}
+	return newer(a.Epoch, b.Epoch)
+}
+
+func born(epoch uint64) bool { return history.Epoch(epoch).Born() }
+
+// sameEpoch reports whether two epochs are one numbering: all that have not begun are.
+func sameEpoch(a, b uint64) bool { return a == b || !born(a) && !born(b) }
+
+func newer(a, b uint64) bool { return born(a) && (!born(b) || a > b) }
+
+// advance notes what was delivered. Those who have as much are behind no more.
+func (l *loop) advance(t *track, to wire.Position) {
+	t.at = to
+	for slot, b := range t.behind {
+		if b.at == to && !b.waiting {
+			delete(t.behind, slot)
+		}
+	}
+}
+
+// skips reports whether a connection is behind, and gets nothing but pages.
+func (t *track) skips(c *conn) bool {
+	if t == nil || len(t.behind) == 0 {
+		return false
+	}
+	b := t.behind[c.slot]
+	return b != nil && b.gen == c.gen
+}
+
+// want has fetched what the owner has up to a position.
+func (l *loop) want(t *track, p wire.Position) {
+	if later(p, t.wanted) {
+		t.wanted = p
+	}
+	l.chase(t)
+}
+
+// placed takes an owner's word that a history stands elsewhere than this loop told it.
+func (l *loop) placed(p *wire.Placed) {
+	if t := l.tracks[p.Key]; t != nil && later(p.At, t.at) {
+		l.gw.metrics.tails.Inc()
+		l.want(t, p.At)
+	}
+}
+
+// tellTracks tells the owners that are new of topics which only patterns brought here: nobody else can
+// know whether what the former owner stored last has come.
+func (l *loop) tellTracks(r *realm) {
+	for _, t := range l.tracks {
+		if t.realm != r || l.entries[t.key] != nil {
+			continue
+		}
+		if u, lane := r.ownerOf(t.hash); u != nil && u != t.owner {
+			t.owner = u
+			l.tellTrack(t, u, lane)
+		}
+	}
+}
+
+func (l *loop) tellTrack(t *track, u *upstream, lane int) {
+	l.endRecord(u, lane, wire.AppendPlaced(l.beginRecord(u, lane), wire.KindTrack, &wire.Placed{Key: t.key, At: t.at}))
+}
+
+// lostFrom asks an owner's lane whether the batches that it dropped were about histories.
+func (l *loop) lostFrom(ref cluster.Ref, lane int) {
+	for _, t := range l.tracks {
+		if u, at := t.realm.ownerOf(t.hash); u != nil && u.node.Ref == ref && at == lane {
+			l.tellTrack(t, u, lane)
+		}
+	}
+}
+
+// dropTrack gives up the track of a key that nobody here is subscribed to any more.
+func (l *loop) dropTrack(key string) {
+	t := l.tracks[key]
+	if t == nil || l.patterns.Len() > 0 && wire.IsTopic(key) && l.matched(key) {
+		return
+	}
+	delete(l.tracks, key)
+	delete(l.chasing, t)
+}
+
+// dropTracks gives up the tracks of topics that only a pattern brought here.
+func (l *loop) dropTracks() {
+	for key := range l.tracks {
+		if l.entries[key] == nil {
+			l.dropTrack(key)
+		}
+	}
+}
+
+func (l *loop) matched(topic string) (any bool) {
+	l.patterns.Match(topic, func(string, *entry) { any = true })
+	return any
+}
+
+// sendGap tells a connection that what it has not got up to a position is lost to it.
+func (l *loop) sendGap(c *conn, t *track, to wire.Position) {
+	l.gw.metrics.holes.Inc()
+	topic, room := t.key, ""
+	if wire.IsRoom(t.key) {
+		topic, room = "", wire.Name(t.key)
+	}
+	var frame []byte
+	l.arena, frame = protocol.AppendGap(l.arena, topic, room, clientPosition(to))
+	l.push(c, frame)
+}
+
+// gapToAll tells all subscribers but those behind.
+func (l *loop) gapToAll(t *track, to wire.Position) {
+	told := make(map[*conn]bool)
+	tell := func(e *entry) {
+		for _, s := range e.subs {
+			if c := l.conns.at(s.slot); !told[c] && !t.skips(c) {
+				told[c] = true
+				l.sendGap(c, t, to)
+			}
+		}
+	}
+	if e := l.entries[t.key]; e != nil {
+		tell(e)
+	}
+	if wire.IsTopic(t.key) {
+		l.patterns.Match(t.key, func(_ string, e *entry) { tell(e) })
+	}
+}
+
+func clientPosition(p wire.Position) protocol.Position {
+	return protocol.Position{Offset: p.Offset, Epoch: history.Epoch(p.Epoch).String()}
+}
+
+// fetchPause is after how long a fetch that failed is tried again.
+const fetchPause = 500 * time.Millisecond
