@@ -59,6 +59,11 @@ bench-clients: ## the part of bench that clients see
 bench-directory: ## the part of bench about 100,000 users of simulated gateways
 	go test -run '^$$' -bench Directory -benchtime 1x ./presence
 
+# TORTURE="-duration 30m -messages 1000000 -seed 7" says how long, and so on; TORTURE=-h lists the flags.
+.PHONY: torture
+torture: ## kill, stop and cut off processes while a checker looks for lost and repeated messages; needs redis-server
+	go run ./loadtest/torture $(TORTURE)
+
 .PHONY: clean
 clean: ## remove what build and run made
 	rm -rf bin data tmp

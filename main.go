@@ -26,6 +26,8 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/cli"
 	"github.com/realtime-cluster/realtime/pkg/config"
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/stream"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
@@ -112,6 +114,8 @@ type node struct {
 	store *store.Store // nil where no role needs it
 	queue *store.Queue // nil where queueing is off
 	seen  *store.Seen
+
+	histories map[string]history.Store // by the name of the rule; nil before buildHistories
 
 	gateway *gateway.Gateway
 	health  []ops.Part
@@ -225,7 +229,7 @@ func listen(host string, port int) (*net.TCPListener, error) {
 }
 
 // connect opens a role's connections to NATS.
-func (n *node) connect(ctx context.Context, role string) ([]*nats.Conn, error) {
+func (n *node) connect(ctx context.Context, role string, count int) ([]*nats.Conn, error) {
 	cfg := backbone.ConnConfig{
 		URLs: n.cfg.NATS.URLs, Name: "realtime " + role + " " + n.cfg.NodeName, Credentials: n.cfg.NATS.Credentials,
 		ConnectTimeout: n.cfg.NATS.ConnectTimeout, Metrics: n.nats, Log: n.log,
@@ -234,7 +238,7 @@ func (n *node) connect(ctx context.Context, role string) ([]*nats.Conn, error) {
 		cfg.Server = n.embedded
 	}
 	var conns []*nats.Conn
-	for range n.cfg.NATS.Connections {
+	for range count {
 		nc, err := backbone.Connect(ctx, cfg)
 		if err != nil {
 			return nil, err
@@ -245,11 +249,51 @@ func (n *node) connect(ctx context.Context, role string) ([]*nats.Conn, error) {
 	return conns, nil
 }
 
-// buildStore makes what is kept in Redis, and the parts that run it. They start before the role that
-// uses them, so that they end after it: last seen times first, which it may have noted at its end.
+// buildStore connects to Redis, once for all roles. What runs the connection starts before them, so that it ends after them.
 func (n *node) buildStore(ctx context.Context, role string) (err error) {
+	if n.store != nil {
+		return nil
+	}
 	n.store, err = store.Open(ctx, store.Config{URL: n.cfg.Redis.URL, Role: role, Registerer: n.registry, Log: n.log})
 	if err != nil {
+		return err
+	}
+	n.health = append(n.health, ops.Part{Name: "redis", Ready: n.store.Health})
+	n.parts = append(n.parts, process.Part{Name: "redis", Run: func(stop, _ context.Context) error { return n.store.Run(stop) }})
+	return nil
+}
+
+// buildHistories makes what keeps histories in JetStream, once for all roles, in the same way.
+func (n *node) buildHistories(ctx context.Context) error {
+	if n.histories != nil {
+		return nil
+	}
+	n.histories = make(map[string]history.Store)
+	for _, rule := range n.cfg.Settings.History {
+		conns, err := n.connect(ctx, "history", 1)
+		if err != nil {
+			return err
+		}
+		replicas := rule.Replicas
+		if n.embedded != nil {
+			replicas = 1
+		}
+		s, err := stream.New(stream.Config{
+			Conn: conns[0], Rule: rule, DedupeWindow: n.cfg.History.DedupeWindow, Replicas: replicas, Log: n.log.Named("history"),
+		})
+		if err != nil {
+			return err
+		}
+		n.histories[rule.Name] = s
+		n.parts = append(n.parts, process.Part{Name: "history", Run: func(stop, _ context.Context) error { return s.Run(stop) }})
+	}
+	return nil
+}
+
+// buildQueue makes what presence keeps in Redis. Last seen times are written after the end of the role,
+// which may have noted some.
+func (n *node) buildQueue(ctx context.Context) error {
+	if err := n.buildStore(ctx, config.CommandPresence); err != nil {
 		return err
 	}
 	c := n.cfg.Presence
@@ -257,19 +301,16 @@ func (n *node) buildStore(ctx context.Context, role string) (err error) {
 		n.queue = store.NewQueue(n.store, store.Limits{MaxCount: c.QueueMaxMessages, MaxBytes: c.QueueMaxBytes, TTL: c.QueueTTL})
 	}
 	n.seen = store.NewSeen(n.store, c.LastSeenTTL)
-	n.health = append(n.health, ops.Part{Name: "redis", Ready: n.store.Health})
-	n.parts = append(n.parts,
-		process.Part{Name: "redis", Run: func(stop, _ context.Context) error { return n.store.Run(stop) }},
-		process.Part{Name: "last seen", Run: func(stop, _ context.Context) error { return n.seen.Run(stop) }})
+	n.parts = append(n.parts, process.Part{Name: "last seen", Run: func(stop, _ context.Context) error { return n.seen.Run(stop) }})
 	return nil
 }
 
 func (n *node) buildPresence(ctx context.Context) error {
-	conns, err := n.connect(ctx, config.CommandPresence)
+	conns, err := n.connect(ctx, config.CommandPresence, n.cfg.NATS.Connections)
 	if err != nil {
 		return err
 	}
-	if err := n.buildStore(ctx, config.CommandPresence); err != nil {
+	if err := n.buildQueue(ctx); err != nil {
 		return err
 	}
 	replicas := n.cfg.Presence.RoomReplicas
@@ -292,24 +333,33 @@ func (n *node) buildPresence(ctx context.Context) error {
 }
 
 func (n *node) buildRouter(ctx context.Context) error {
-	conns, err := n.connect(ctx, config.CommandRouter)
+	conns, err := n.connect(ctx, config.CommandRouter, n.cfg.NATS.Connections)
 	if err != nil {
+		return err
+	}
+	if err := n.buildHistories(ctx); err != nil {
 		return err
 	}
 	r, err := router.New(router.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
-		Log: n.log.Named(config.CommandRouter), Registerer: n.registry,
+		Log: n.log.Named(config.CommandRouter), Registerer: n.registry, History: router.HistoryConfig{
+			Policy: n.cfg.Settings.History, Stores: n.histories,
+			DedupeWindow: n.cfg.History.DedupeWindow, Memory: n.cfg.History.Memory,
+		},
 	})
 	if err != nil {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: config.CommandRouter, Ready: r.Ready, Vital: true})
+	if len(n.cfg.Settings.History) > 0 {
+		n.health = append(n.health, ops.Part{Name: "history", Ready: r.HistoryReady})
+	}
 	n.parts = append(n.parts, process.Part{Name: config.CommandRouter, Run: r.Run, Started: r.Started()})
 	return nil
 }
 
 func (n *node) buildGateway(ctx context.Context) error {
-	conns, err := n.connect(ctx, config.CommandGateway)
+	conns, err := n.connect(ctx, config.CommandGateway, n.cfg.NATS.Connections)
 	if err != nil {
 		return err
 	}

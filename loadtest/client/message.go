@@ -44,11 +44,14 @@ type Welcome struct {
 	UserID       string
 	ServerTime   int64 // Unix milliseconds
 	Resumed      bool
-	Topics       []string                 // subscriptions of a resumed session
-	Rooms        []string                 // of which the user is a member
-	Features     []string                 // what the server does
-	Positions    map[string]TopicPosition // of a resumed session's topics and rooms with history
-	Details      string                   // raw JSON of all details
+	Topics       []string // subscriptions of a resumed session
+	Rooms        []string // of which the user is a member
+	Features     []string // what the server does
+
+	// Of a resumed session's topics and rooms with history.
+	Positions, RoomPositions map[string]TopicPosition
+
+	Details string // raw JSON of all details
 }
 
 var errNotAMessage = errors.New("not a JSON object with a type")
@@ -126,7 +129,10 @@ func parseWelcome(data string) (Welcome, error) {
 		Topics:       strs(d.Get("topics")),
 		Rooms:        strs(d.Get("rooms")),
 		Features:     strs(d.Get("features")),
-		Positions:    parsePositions(d.Get("positions")),
-		Details:      d.Raw,
+
+		Positions:     parsePositions(d.Get("positions")),
+		RoomPositions: parsePositions(d.Get("room_positions")),
+
+		Details: d.Raw,
 	}, nil
 }

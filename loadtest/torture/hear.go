@@ -26,10 +26,13 @@ func (s *stay) welcome(w client.Welcome) {
 			return
 		}
 		for name, key := range r.keys {
-			if r.kind == exact && !slices.Contains(w.Topics, name) {
-				continue
-			}
 			p, told := w.Positions[name]
+			switch {
+			case r.kind == exact && !slices.Contains(w.Topics, name):
+				continue
+			case r.kind == member:
+				p, told = w.RoomPositions[name]
+			}
 			c.Resumed(r.index, key, position(p.Position), p.Recovered || !told)
 		}
 	})
@@ -48,9 +51,9 @@ func (s *stay) welcome(w client.Welcome) {
 			s.rec.count("resumed sessions that lacked a topic")
 		}
 	case wild:
+		s.anew() // what it missed meanwhile is not looked for
 		if !w.Resumed || !slices.Contains(w.Topics, pattern) {
 			s.missing = []string{pattern}
-			s.anew()
 		}
 	case member:
 		if !w.Resumed {
@@ -91,11 +94,18 @@ func (s *stay) retire(w client.Welcome) {
 	}
 }
 
-// subscribe asks for topics, from where the reader is with them.
+// subscribe asks for topics, from where the reader is with them: for all in one request, or each in one of its own.
 func (s *stay) subscribe(topics []string) {
-	if len(topics) == 0 {
-		return
+	if s.set.singly || s.rng.IntN(3) == 0 {
+		for _, t := range topics {
+			s.request([]string{t})
+		}
+	} else if len(topics) > 0 {
+		s.request(topics)
 	}
+}
+
+func (s *stay) request(topics []string) {
 	from := make(map[string]client.Position)
 	for _, t := range topics {
 		if key, ok := s.keys[t]; ok && s.kind == exact {

@@ -48,10 +48,10 @@ func execute(ctx context.Context, args []string, out, log io.Writer) (ok bool, e
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	rep, err := onCluster(ctx, &set, c, log)
-	if err != nil {
+	if rep == nil {
 		return false, err
 	}
-	return rep.ok(), rep.print(out)
+	return rep.ok(), errors.Join(err, rep.print(out))
 }
 
 // rules are the settings file, but for the size.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,7 +21,8 @@ type chaos interface {
 	report() []figure
 }
 
-// torture lets clients use a system while chaos is done to it, and judges what they saw. nil is no chaos.
+// torture lets clients use a system while chaos is done to it, and judges what they saw. nil is no chaos. There may be
+// a report beside an error.
 func torture(ctx context.Context, set *settings, sys *system, ch func(*recorder) chaos, log io.Writer) (*report, error) {
 	rec := newRecorder(set)
 	if err := settle(ctx, set, sys); err != nil {
@@ -63,8 +65,9 @@ func (t *run) all(ctx context.Context) (*report, error) {
 		writers.Go(func() { w.run(ctx, t.stop) })
 	}
 	clients.Go(func() { t.talk(ctx) })
-	if err := t.work(ctx); err != nil {
-		return nil, err
+	failed := t.work(ctx)
+	if failed != nil {
+		fmt.Fprintln(t.log, "the chaos ended:", failed)
 	}
 	writing := t.rec.now()
 	close(t.stop)
@@ -86,12 +89,12 @@ func (t *run) all(ctx context.Context) (*report, error) {
 	}
 	fmt.Fprintln(t.log, t.rec.line())
 	if err := readAll(ctx, t.set, t.sys, t.rec); err != nil {
-		return nil, err
+		failed = errors.Join(failed, err)
 	}
 	end()
 	writers.Wait()
 	clients.Wait()
-	return newReport(t, writing), nil
+	return newReport(t, writing), failed
 }
 
 // work waits until enough is written, while chaos is done.

@@ -25,6 +25,7 @@ type settings struct {
 
 	gateways, routers, presences int
 
+	singly  bool
 	calm    bool // no chaos
 	first   bool // end at the first violation
 	only    string
@@ -61,6 +62,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.gateways, "gateways", 2, "gateway processes")
 	f.IntVar(&s.routers, "routers", 3, "router processes")
 	f.IntVar(&s.presences, "presences", 2, "presence processes")
+	f.BoolVar(&s.singly, "singly", false, "no Subscribe is for more than one topic")
 	f.BoolVar(&s.calm, "calm", false, "nothing is killed")
 	f.BoolVar(&s.first, "first", false, "end at the first violation")
 	f.StringVar(&s.only, "only", "", "actions to take, by the beginnings of their names, comma-separated; all when empty")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/auth"
+	"github.com/realtime-cluster/realtime/pkg/settings"
 )
 
 // The commands that have settings. CommandAll runs every role in one process.
@@ -27,6 +28,9 @@ type Config struct {
 	NodeName        string        // a label for people, not unique; never empty in a role
 	ShutdownTimeout time.Duration // from SIGTERM to the end of the process
 
+	SettingsFile string            // a file name; empty when unset
+	Settings     settings.Settings // what SettingsFile says
+
 	HTTP     HTTP
 	Auth     Auth
 	NATS     NATS
@@ -34,6 +38,7 @@ type Config struct {
 	Gateway  Gateway
 	Router   Router
 	Presence Presence
+	History  History
 	Log      Log
 	Token    Token
 }
@@ -83,7 +88,8 @@ type Gateway struct {
 	MaxWatched        int      // users that one connection watches
 	AllowedOrigins    []string // lower case, "*" or scheme://host[:port]
 	RateLimit         RateLimit
-	Loops             int // 1 to 64
+	SessionTTL        time.Duration // 0: sessions are not resumed
+	Loops             int           // 1 to 64
 }
 
 // RateLimit bounds the frames one connection sends.
@@ -108,6 +114,12 @@ type Presence struct {
 	MaxRoomMembers   int           // of a room that names no capacity
 	LastSeenTTL      time.Duration
 	RoomReplicas     int // 1 to 5; 0: three where the NATS cluster has as many servers, else one
+}
+
+// History holds what the owners of topics and rooms with history use. Which these are, Settings says.
+type History struct {
+	DedupeWindow time.Duration
+	Memory       int // bytes, of all owners of the process together
 }
 
 // Log is how much is logged and in which shape.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/realtime-cluster/realtime/pkg/settings"
 )
 
 // maxParallel bounds LOOPS and LANES.
@@ -21,7 +23,8 @@ var ErrHelp = errors.New("help requested")
 // the command's name, and from lookup, the environment (os.LookupEnv). A flag
 // wins over the environment; an empty environment variable counts as unset, an
 // empty flag unsets what the environment says. Any error but ErrHelp is one line
-// for the user; it names the setting and what it may be.
+// for the user, of a settings file one for each mistake in it; it names the setting
+// and what it may be.
 func Load(command string, args []string, lookup func(string) (string, bool)) (*Config, error) {
 	settings := SettingsOf(command)
 	if len(settings) == 0 {
@@ -57,12 +60,27 @@ func Load(command string, args []string, lookup func(string) (string, bool)) (*C
 			return nil, fmt.Errorf("%s: %w", s.label(), err)
 		}
 	}
+	if err := c.readSettings(); err != nil {
+		return nil, err
+	}
 	_, formatGiven := given["log-format"]
 	c.derive(formatGiven)
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// readSettings reads the settings file, where there is one.
+func (c *Config) readSettings() (err error) {
+	if c.SettingsFile == "" {
+		return nil
+	}
+	if c.Settings, err = settings.Read(c.SettingsFile); err != nil {
+		const label = "SETTINGS_FILE: "
+		return errors.New(label + strings.ReplaceAll(err.Error(), "\n", "\n"+label))
+	}
+	return nil
 }
 
 // derive fills in the defaults that depend on the machine or on other settings.

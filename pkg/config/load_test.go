@@ -59,6 +59,9 @@ func TestDefaults(t *testing.T) {
 	}); c.Presence != want {
 		t.Errorf("Presence = %+v, want %+v", c.Presence, want)
 	}
+	if g.SessionTTL != 2*time.Minute || c.History != (History{DedupeWindow: 2 * time.Minute, Memory: 256 << 20}) || c.Settings.History != nil {
+		t.Errorf("SessionTTL = %v, History = %+v, Settings = %+v", g.SessionTTL, c.History, c.Settings)
+	}
 	if want := min(runtime.GOMAXPROCS(0), 64); g.Loops != want || c.Router.Lanes != want {
 		t.Errorf("loops %d, lanes %d, want %d", g.Loops, c.Router.Lanes, want)
 	}
@@ -188,6 +191,32 @@ func TestPublicKey(t *testing.T) {
 		if _, err := auth.New(t.Context(), auth.Config{PublicKey: c.Auth.PublicKey}); err != nil {
 			t.Errorf("%q is read as %q: %v", value, c.Auth.PublicKey, err)
 		}
+	}
+}
+
+func TestSettingsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("history: [{name: chat, topics: [chat.>]}]")
+	for _, command := range []string{CommandRouter, CommandPresence} {
+		c := load(t, command, map[string]string{"SETTINGS_FILE": file})
+		if rule := c.Settings.History.OfTopic("chat.a"); rule == nil || rule.Name != "chat" || c.Public()["SETTINGS_FILE"] != file {
+			t.Errorf("%s: %+v, shown as %q", command, c.Settings, c.Public()["SETTINGS_FILE"])
+		}
+	}
+	if c := load(t, CommandGateway, map[string]string{"JWT_SECRET": testSecret, "SETTINGS_FILE": "/not/looked/at", "SESSION_TTL": "0"}); c.Gateway.SessionTTL != 0 {
+		t.Errorf("SessionTTL = %v", c.Gateway.SessionTTL)
+	}
+	write("history:\n- name: a\n  size: 0\n  age: 0\n")
+	_, err := Load(CommandRouter, nil, env(map[string]string{"SETTINGS_FILE": file}))
+	want := "SETTINGS_FILE: " + file + ":3: history[0].size: must be 1 to 1000000\n" +
+		"SETTINGS_FILE: " + file + ":4: history[0].age: must be a duration such as 30m or 7d, from 1s to 365d"
+	if err == nil || err.Error() != want {
+		t.Errorf("\n got %v\nwant %s", err, want)
 	}
 }
 

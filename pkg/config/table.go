@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/auth"
@@ -70,7 +71,7 @@ func table() []Setting {
 			Help:  "port on 127.0.0.1 where the embedded NATS server also listens, without a password; 0: in-process only",
 			field: number(0, 65535, func(c *Config) *int { return &c.NATS.EmbeddedPort })},
 		{Name: "REDIS_URL", Kind: KindURL, RoleDefault: "redis://localhost:6379", Commands: everyRole,
-			Help:  "Redis for queued direct messages and last seen times, used where presence runs; unset in one process: an embedded store in memory",
+			Help:  "Redis for queued direct messages, last seen times and sessions, used by presence nodes and gateways; unset in one process: an embedded store in memory",
 			field: bind(func(c *Config) *string { return &c.Redis.URL }, parseRedisURL, store.PublicURL)},
 
 		{Name: "MAX_CONNECTIONS", Kind: KindNumber, Default: "10000", Commands: gateways,
@@ -137,6 +138,19 @@ func table() []Setting {
 		{Name: "LAST_SEEN_TTL", Kind: KindDuration, Default: "720h", Commands: presences,
 			Help:  "how long it is known when an absent user was last seen",
 			field: duration(time.Minute, 87600*time.Hour, func(c *Config) *time.Duration { return &c.Presence.LastSeenTTL })},
+
+		{Name: "SETTINGS_FILE", Kind: KindText, Commands: owners,
+			Help:  "YAML file that says which topics and rooms have history; the same on all routers and presence nodes; unset: none has",
+			field: text(func(c *Config) *string { return &c.SettingsFile })},
+		{Name: "DEDUPE_WINDOW", Kind: KindDuration, Default: "2m", Commands: owners,
+			Help:  "for how long a message with history is recognized when its sender sends it again",
+			field: duration(time.Second, time.Hour, func(c *Config) *time.Duration { return &c.History.DedupeWindow })},
+		{Name: "HISTORY_MEMORY", Kind: KindSize, Default: "256MiB", Commands: owners,
+			Help:  "bytes of recent messages with history that the owners of one process keep in memory",
+			field: size(1<<20, min(64<<30, math.MaxInt), func(c *Config) *int { return &c.History.Memory })},
+		{Name: "SESSION_TTL", Kind: KindDuration, Default: "2m", Commands: gateways,
+			Help:  "how long a session can be resumed after its connection has ended; 0: sessions are not resumed",
+			field: zeroOrDuration(time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.Gateway.SessionTTL })},
 
 		{Name: "LOOPS", Kind: KindNumber, Default: "0", Commands: gateways,
 			Help:  "event loops of a gateway; 0: one for each processor Go uses",

@@ -57,7 +57,7 @@ func (c *chain) tail(after uint64, fresh bool, since time.Time) Tail {
 // expire removes what was written before a time.
 func (c *chain) expire(before time.Time) { c.entries = c.from(0, before) }
 
-// item is a publication as it lies in a chain.
+// link is a publication as it lies in a chain.
 type link struct {
 	Publication
 	Position
@@ -78,19 +78,19 @@ func (c *chain) links() []link {
 	return list
 }
 
-// verify tells what of I1 and I3 does not hold; of I3 only where a chain is younger than the window.
-func verifyLinks(list []link, twins bool) error {
+// verifyLinks tells what of I1 and I3 does not hold. whole: nothing has expired, nor been forgotten.
+func verifyLinks(list []link, whole bool) error {
 	seen := make(map[string]Position)
 	top := Position{Offset: math.MaxUint64}
 	for i, l := range list {
 		switch {
 		case l.Epoch == top.Epoch && l.Offset != top.Offset+1:
 			return fmt.Errorf("I1: %d follows %d in the chain", l.Offset, top.Offset)
-		case l.Epoch != top.Epoch && i > 0 && l.Offset != 1:
+		case l.Epoch != top.Epoch && (i > 0 || whole) && l.Offset != 1:
 			return fmt.Errorf("I1: a numbering begins with %d", l.Offset)
 		}
 		top = l.Position
-		if at, twice := seen[name(&l.Publication)]; twice && twins && l.Given {
+		if at, twice := seen[name(&l.Publication)]; twice && whole && l.Given {
 			return fmt.Errorf("I3: %q is in the chain twice, at %d and %d", l.MessageID, at.Offset, l.Offset)
 		}
 		seen[name(&l.Publication)] = l.Position

@@ -328,13 +328,6 @@ func (l *Log) later(now time.Time) {
 // Tick gives up what waited too long, and tries again what failed. It is due some times a second while the log is busy, and
 // now and then while it is not: a log that stands still makes sure that nobody else wrote.
 func (l *Log) Tick(now time.Time) {
-	if l.writing == 0 && l.state != dropped {
-		n := 0
-		for n < len(l.queue) && (l.queue[n].resolved() || now.After(l.queue[n].Until)) {
-			n++
-		}
-		l.refuse(n, ErrUnavailable)
-	}
 	if l.state == open && l.writing == 0 && now.Sub(l.sure) > l.Rule.Age/4 {
 		l.look = true
 	}
@@ -393,6 +386,7 @@ func (l *Log) advance(now time.Time) {
 	defer func() { l.working = false }()
 	for l.writing == 0 {
 		l.finish()
+		l.giveUp(now)
 		if l.look && l.state == open {
 			l.state = stale
 		}
@@ -444,6 +438,16 @@ func (l *Log) finish() {
 			return
 		}
 	}
+}
+
+// giveUp refuses what waited too long. It is not written after that, either: by then the sender may have had it stored
+// by another owner, so long ago that it would not be recognized.
+func (l *Log) giveUp(now time.Time) {
+	n := 0
+	for n < len(l.queue) && (l.queue[n].resolved() || now.After(l.queue[n].Until)) {
+		n++
+	}
+	l.refuse(n, ErrUnavailable)
 }
 
 // compose makes the next entry of what waits at the head of the queue; nil when nothing there is new.

@@ -13,13 +13,15 @@ import (
 
 // plan says what is in a small world, and what may go wrong there.
 type plan struct {
+	name    string
+	large   bool     // takes seconds
 	copies  []string // the publications that are sent, by id; one that comes again is a resend
 	inOrder bool     // the last one is only sent when the first is acked
 	late    bool     // a second subscriber joins, from the beginning
 	slow    bool     // what is delivered takes its time, on a line of its own from each owner to each subscriber
 	faults  int      // answers that may be lost, reads that may fail or be behind
 
-	unfenced, early, forgetful bool // wrong on purpose: see TestEveryInterleavingFindsWhatIsBroken
+	unfenced, early, forgetful, deaf bool // wrong on purpose: see TestEveryInterleavingFindsWhatIsBroken
 }
 
 var modelNow = time.UnixMilli(1_800_000_000_000)

@@ -199,11 +199,13 @@ func (o *modelOwner) loaded(err error) {
 	o.log.Loaded(ld.tail, err, modelNow)
 }
 
-// settled brings a world to rest in which nothing more can happen by itself, and checks what has to hold then. The last owner
+// rest brings a world to rest in which nothing more can happen by itself, and checks what has to hold then. The last owner
 // reads the chain once more, as owners do now and then.
 func (w *world) rest() {
 	o := w.own(1)
-	o.log.Stale(modelNow)
+	if !w.deaf {
+		o.log.Stale(modelNow)
+	}
 	for o.load != nil || o.waits() {
 		if o.load == nil {
 			o.retry()

@@ -37,8 +37,8 @@ func Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// pauses are those between requests that nobody answers for: the stream's leader is being elected, the
-// stream has just been made, or the connection has just been lost.
+// pauses are those between requests that nobody answers for: a leader is being elected, the stream has just
+// been made, or the connection has just been lost.
 var pauses = []time.Duration{20 * time.Millisecond, 80 * time.Millisecond, 200 * time.Millisecond}
 
 // Ask is Attempt of a request that only reads: it is made a few times again when nobody is there for it.
@@ -52,5 +52,6 @@ func Ask(ctx context.Context, do func(context.Context) error) error {
 }
 
 func unanswered(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, errLost)
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, errLost) ||
+		HasCode(err, CodeNotAvailable, CodeNotLeader)
 }

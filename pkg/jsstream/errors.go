@@ -11,6 +11,8 @@ import (
 // Codes of API errors that nats.go does not name.
 const (
 	CodeNoPeers          jetstream.ErrorCode = 10005 // fewer servers than replicas
+	CodeNotAvailable     jetstream.ErrorCode = 10008 // the cluster has no leader just now
+	CodeNotLeader        jetstream.ErrorCode = 10009 // this server does not lead any more
 	CodeNoResources      jetstream.ErrorCode = 10023 // the server has no room; of older servers also: fewer servers than replicas
 	CodeStorageFull      jetstream.ErrorCode = 10047
 	CodeHeaderTooLarge   jetstream.ErrorCode = 10097

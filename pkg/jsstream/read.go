@@ -30,15 +30,16 @@ func Latest(ctx context.Context, nc *nats.Conn, stream, filter string) (Message,
 	if err != nil {
 		return Message{}, false, err
 	}
-	var msg *nats.Msg
-	err = Ask(ctx, func(ctx context.Context) (err error) {
-		msg, err = nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
+	var m Message
+	var found bool
+	err = Ask(ctx, func(ctx context.Context) error {
+		msg, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
+		if err == nil {
+			m, found, err = ofLeader(msg.Data)
+		}
 		return err
 	})
-	if err != nil {
-		return Message{}, false, err
-	}
-	return ofLeader(msg.Data)
+	return m, found, err
 }
 
 // ofLeader reads the leader's reply to Latest.

@@ -9,8 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/realtime-cluster/realtime/pkg/natskey"
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
 	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // crowd fills a room that exists with members, faster than one by one: nobody else knows it yet.
@@ -36,7 +37,7 @@ func crowd(tb testing.TB, r *Rooms, room *Room, n int) {
 
 func TestBig(t *testing.T) {
 	r, ctx := single(t), t.Context()
-	for _, n := range []int{snapshotKeys - 3, snapshotKeys - 2, snapshotKeys - 1, pageKeys - 2, pageKeys - 1, 20_000} {
+	for _, n := range []int{jsstream.MaxLast - 3, jsstream.MaxLast - 2, jsstream.MaxLast - 1, pageKeys - 2, pageKeys - 1, 20_000} {
 		room := Room{Name: fmt.Sprint("r", n), Owner: "alice"}
 		ok(t, r.Create(ctx, &room))
 		crowd(t, r, &room, n)

@@ -60,7 +60,7 @@ func (f *front) forward(m *nats.Msg) {
 			return
 		}
 	}
-	batch := m.Subject == directAPI
+	batch := m.Subject == "$JS.API.DIRECT.GET."+stream
 	if batch {
 		f.batches++
 		if f.answer != nil {

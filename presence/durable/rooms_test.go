@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/realtime-cluster/realtime/pkg/jsstream"
 	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
@@ -148,7 +149,7 @@ func TestMarkersVanish(t *testing.T) {
 func keys(t *testing.T, r *Rooms) []string {
 	t.Helper()
 	m := newImage()
-	left, err := r.batch(t.Context(), subject, m, directRequest{Filters: []string{subject + ">"}, Batch: snapshotKeys})
+	left, err := r.batch(t.Context(), subject, m, jsstream.Query{Last: []string{subject + ">"}, Batch: jsstream.MaxLast})
 	if err != nil || left > 0 {
 		t.Fatal(left, err)
 	}

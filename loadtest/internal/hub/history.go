@@ -169,11 +169,15 @@ func (h *Hub) resume(c *conn, id string) {
 	}
 	details["session_id"] = id
 	details["topics"] = slices.Sorted(maps.Keys(s.topics))
-	positions := object{}
+	topics, rooms := object{}, object{}
 	for name := range s.from {
-		positions[name] = h.position(name, true)
+		if h.rooms[name] != nil {
+			rooms[name] = h.position(name, true)
+		} else {
+			topics[name] = h.position(name, true)
+		}
 	}
-	details["positions"] = positions
+	details["positions"], details["room_positions"] = topics, rooms
 	c.tell(object{"type": "Status", "data": object{"status": "connected", "details": details}})
 	for name, at := range s.from {
 		h.since(c, name, at)

@@ -203,8 +203,10 @@ func TestLostConnection(t *testing.T) {
 	// Somebody takes what is written and never answers.
 	ok(t, s.js.DeleteStream(t.Context(), s.partition("a").stream))
 	taken := make(chan *nats.Msg, 1)
-	sub, err := c.Connect(t).ChanSubscribe(s.partition("a").prefix+">", taken)
+	nc := c.Connect(t)
+	sub, err := nc.ChanSubscribe(s.partition("a").prefix+">", taken)
 	ok(t, err)
+	ok(t, nc.Flush())
 	done := make(chan error, 1)
 	s.Append("a", 0, []byte("lost"), func(_ uint64, err error) { done <- err })
 	<-taken
@@ -217,6 +219,7 @@ func TestLostConnection(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	ok(t, sub.Unsubscribe())
+	ok(t, nc.Flush())
 	must(t, s, "a", 0, "again")
 }
 
@@ -246,11 +249,10 @@ func TestNoMajority(t *testing.T) {
 		_, err := store1(s, "a", seq, "third")
 		return err == nil || errors.Is(err, history.ErrConflict)
 	})
-	entries, err := s.Last(t.Context(), []string{"a"})
-	ok(t, err)
-	if entries["a"].Seq <= seq {
-		t.Errorf("last is %v", entries["a"])
-	}
+	streamtest.Eventually(t, 5*time.Second, "a later entry", func() bool {
+		entries, err := s.Last(t.Context(), []string{"a"})
+		return err == nil && entries["a"].Seq > seq
+	})
 }
 
 // TestStopped: done is called once, whatever happens to the Store.
