@@ -364,6 +364,11 @@ func (n *node) buildGateway(ctx context.Context) error {
 		return err
 	}
 	c := &n.cfg.Gateway
+	if c.SessionTTL > 0 {
+		if err := n.buildStore(ctx, config.CommandGateway); err != nil {
+			return err
+		}
+	}
 	pages := &lateHandler{}
 	n.gateway, err = gateway.New(gateway.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Loops: c.Loops, Conns: conns,
@@ -373,7 +378,8 @@ func (n *node) buildGateway(ctx context.Context) error {
 		OutboxSize: c.OutboxSize, HeartbeatInterval: c.HeartbeatInterval, ClientTimeout: c.ClientTimeout,
 		HandshakeTimeout: c.HandshakeTimeout, RequestTimeout: c.RequestTimeout, TokenLeeway: n.cfg.Auth.Leeway,
 		AllowedOrigins: c.AllowedOrigins,
-		RateLimit:      c.RateLimit.Enabled, RateLimitRPS: float64(c.RateLimit.RPS), RateLimitBurst: c.RateLimit.Burst,
+		Store:          n.store, SessionTTL: c.SessionTTL,
+		RateLimit: c.RateLimit.Enabled, RateLimitRPS: float64(c.RateLimit.RPS), RateLimitBurst: c.RateLimit.Burst,
 	})
 	if err != nil {
 		return err

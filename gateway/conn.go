@@ -46,6 +46,15 @@ type conn struct {
 	others   int32    // how many of subs are not topics: the user itself, rooms, who is watched
 	asked    *request // the oldest that is not answered
 
+	session string // its id; empty: it is not saved, or not any more
+	saved   uint32 // tick at which it was saved
+	asking  uint32 // tick at which the ping went out that is not answered yet; 0: none
+	askedAt uint32 // tick of the last one
+	shared  bool   // the session's id is the token's: other connections may have it
+	unsaved bool   // it is to be saved
+	altered bool   // soon, as the subscriptions have changed
+	unsure  bool   // it is to be asked what it has read
+
 	greet *greeting // nil but while the user's owner is waited for
 
 	in  *inbound // nil while nothing is half read

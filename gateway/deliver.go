@@ -93,6 +93,12 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, t *track, frame uint32) uint32
 		if d.Except != "" && c.user == d.Except || t.skips(c) {
 			continue
 		}
+		if d.At.Offset != 0 {
+			if c.greet != nil && c.greet.recovers(d.Topic) {
+				continue
+			}
+			l.unread(c)
+		}
 		if frame == noFrame {
 			frame = l.enter(d.Frame)
 		}

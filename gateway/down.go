@@ -276,15 +276,21 @@ func (l *loop) down(batch []byte) {
 func (l *loop) replied(r *wire.Reply) {
 	var order, hash uint64
 	var pinned *entry
+	var greet *greeting
 	if r.Op != 0 {
 		o := l.ops.find(r.Op)
 		if o == nil {
 			return // answered before: it took too long, or its owner seemed dead
 		}
-		order, hash, pinned = o.order, o.hash, o.entry
+		order, hash, pinned, greet = o.order, o.hash, o.entry, o.greet
 		l.ops.end(r.Op)
 	}
-	if c := l.conns.get(r.Conn.Slot, r.Conn.Gen); c != nil && (c.state == stateOpen || c.greet != nil) {
+	switch c := l.conns.get(r.Conn.Slot, r.Conn.Gen); {
+	case c == nil:
+	case greet != nil && greet == c.greet:
+		defer l.guard(c)
+		l.rejoined(c, greet, pinned, true)
+	case greet == nil && (c.state == stateOpen || c.greet != nil):
 		l.pushAfter(c, order, hash, r.Frame)
 	}
 	l.requested(pinned)

@@ -31,6 +31,8 @@ func (g *Gateway) drain(kill context.Context) {
 	for _, l := range g.loops {
 		l.mail.post((*loop).goAway)
 	}
+	g.await(kill, func(*loop) bool { return true }) // all have
+	g.flushSessions(kill)
 	if !g.await(kill, func(l *loop) bool { return l.conns.used == 0 }) || !g.awaitLinks(kill) {
 		g.log.Warn("stopped before every client and batch was gone", zap.Int("connections", g.Open()))
 	}

@@ -11,6 +11,12 @@ func (l *loop) enroll(c *conn, e *entry) {
 	}
 	c.subs = append(c.subs, subscription{entry: e, at: uint32(len(e.subs))})
 	e.subs = append(e.subs, subscriber{slot: c.slot, at: uint32(len(c.subs) - 1)})
+	if t := l.tracks[e.name]; t != nil {
+		c.baseline(e, t.at.Offset)
+	}
+	if e.kind == kindTopic || e.kind == kindRoom {
+		l.alterSession(c)
+	}
 	if e.kind != kindTopic {
 		c.others++
 		return
@@ -52,6 +58,9 @@ func (l *loop) unlink(c *conn, i int) {
 	c.subs = c.subs[:len(c.subs)-1]
 	if i < len(c.subs) {
 		last.entry.subs[last.at].at = uint32(i)
+	}
+	if e.kind == kindTopic || e.kind == kindRoom {
+		l.alterSession(c)
 	}
 	if e.kind != kindTopic {
 		c.others--

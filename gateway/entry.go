@@ -52,6 +52,10 @@ type subscriber struct {
 type subscription struct {
 	entry *entry
 	at    uint32 // index in the entry's subs
+
+	// Of what has history: the low bits of the offset up to which the client has read, and, while it is being asked,
+	// will have.
+	got, sent uint32
 }
 
 // extra returns the entry's extra, to be filled.

@@ -13,7 +13,11 @@ func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
 		t = l.newTrack(e.name, at)
 	}
 	l.enroll(c, e)
+	c.baseline(e, from.Offset)
 	delete(t.behind, c.slot)
+	if c.greet != nil {
+		delete(c.greet.since, e.name)
+	}
 	if newer(t.at.Epoch, at.Epoch) || sameEpoch(from.Epoch, t.at.Epoch) && from.Offset == t.at.Offset {
 		// It goes on from here; an owner that is behind the loop will find out.
 		l.chase(t)
@@ -174,6 +178,7 @@ func (l *loop) hand(t *track, s *sheet) {
 		}
 		if b.at.Offset < s.last {
 			l.push(c, s.behind(b.at.Offset))
+			l.unread(c)
 			b.at.Offset = s.last
 			l.gw.metrics.recovered.Inc()
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/limit"
+	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -47,6 +48,9 @@ type Config struct {
 	RateLimit         bool
 	RateLimitRPS      float64 // per connection
 	RateLimitBurst    int
+
+	Store      *store.Store  // keeps sessions; nil: they are not resumed
+	SessionTTL time.Duration // 0: they are not resumed
 }
 
 // Gateway is one gateway node.
@@ -68,6 +72,11 @@ type Gateway struct {
 	sockets  atomic.Int64  // all connections on the loops
 	started  chan struct{} // closed when it takes clients
 	draining atomic.Bool
+
+	sessions *store.Sessions // nil: they are not resumed
+	taking   sync.WaitGroup  // goroutines that take sessions
+	takes    atomic.Int64    // how many
+	yielding *nats.Subscription
 
 	dropUnavailable, dropRateLimit, dropOwnerLost prometheus.Counter
 }
@@ -102,6 +111,9 @@ func New(cfg Config) (*Gateway, error) {
 		c := &natsConn{Conn: nc}
 		c.up.Store(nc.IsConnected())
 		g.conns = append(g.conns, c)
+	}
+	if cfg.Store != nil && cfg.SessionTTL > 0 {
+		g.sessions = store.NewSessions(cfg.Store, cfg.SessionTTL, g.lostSession)
 	}
 	for i := range cfg.Loops {
 		l, err := newLoop(g, i)
@@ -217,8 +229,12 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 		wg.Go(func() { g.loops[i].run(ctx) })
 		wg.Go(func() { g.readers[i].run(ctx) })
 	}
+	defer g.taking.Wait()
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() { g.verify(ctx) })
+	}
+	if g.sessions != nil {
+		defer g.runSessions()()
 	}
 	failed := make(chan error, 3)
 	server := newHTTPServer(g.cfg.HTTP)
@@ -256,6 +272,10 @@ func (g *Gateway) subscribe() error {
 			return err
 		}
 	}
+	var err error
+	if g.yielding, err = g.conns[0].Subscribe(wire.Yield(wire.NodeName(g.self.ID)), g.yields); err != nil {
+		return err
+	}
 	for _, c := range g.conns {
 		if err := c.FlushTimeout(5 * time.Second); err != nil {
 			return err
@@ -265,6 +285,7 @@ func (g *Gateway) subscribe() error {
 }
 
 func (g *Gateway) unsubscribe() {
+	_ = g.yielding.Unsubscribe()
 	for i, l := range g.loops {
 		// These fail only when the connection is closed.
 		_ = l.refuse.Unsubscribe()

@@ -111,6 +111,7 @@ func (l *loop) verified(h head, v verdict) {
 	if c == nil || c.state != stateVerifying || l.closing {
 		if v.refusal == nil {
 			l.gw.open.Add(-1)
+			l.giveBack(&v)
 		}
 		if c != nil {
 			l.drop(c, endGone)
@@ -126,6 +127,9 @@ func (l *loop) verified(h head, v verdict) {
 	l.gw.metrics.connections.Inc()
 	c.admitted = true
 	c.user, c.grants, c.expires = v.claims.User, v.claims.Topics, v.expires
+	if l.gw.sessions != nil {
+		c.session, c.shared = v.session, v.claims.SessionID == v.session
+	}
 	l.greet(c, &greeting{head: h, verdict: v})
 }
 
@@ -134,7 +138,7 @@ func (l *loop) verified(h head, v verdict) {
 func (l *loop) welcomed(c *conn, g *greeting) {
 	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
-	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g.verdict))
+	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g))
 	both := append(g.verdict.response, welcome...)
 	n, err := writeSocket(c.fd, both)
 	l.tally.writes++
@@ -148,9 +152,11 @@ func (l *loop) welcomed(c *conn, g *greeting) {
 		return
 	}
 	l.schedule(c, 1)
+	l.beginSession(c, &g.verdict)
 	for _, frame := range g.after {
 		l.push(c, frame)
 	}
+	l.followAll(c, g)
 	if rest := g.head.rest; len(rest) > 0 {
 		l.input(c, rest)
 	}

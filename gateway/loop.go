@@ -63,6 +63,9 @@ type loop struct {
 	ops      opTable
 	tracks   map[string]*track   // of what has history, by key, see track.go
 	chasing  map[*track]struct{} // those of which something is lacking
+	toSave   []connRef           // whose sessions have changed
+	unsure   []unsure            // connections that are to be asked what they have read
+	departed map[string]departed // sessions of connections that have ended, by id
 
 	// Owners, see upstream.go.
 	self      cluster.Ref
@@ -104,6 +107,7 @@ func newLoop(g *Gateway, index int) (*loop, error) {
 		entries:       make(map[string]*entry),
 		tracks:        make(map[string]*track),
 		chasing:       make(map[*track]struct{}),
+		departed:      make(map[string]departed),
 		self:          g.self.Ref,
 		routers:       newRealm(cluster.RoleRouter),
 		presences:     newRealm(cluster.RolePresence),

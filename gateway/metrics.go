@@ -23,6 +23,7 @@ const (
 	endExpired          = "expired"  // token
 	endShutdown         = "shutdown"
 	endPanic            = "panic"
+	endResumed          = "resumed" // its session, elsewhere
 )
 
 // Reasons for which something is dropped.
@@ -57,6 +58,7 @@ type metrics struct {
 	panics        prometheus.Counter
 	subscriptions prometheus.Gauge
 	resyncs       prometheus.Counter
+	resumes       *prometheus.CounterVec
 	gaps          prometheus.Counter
 	tails         prometheus.Counter
 	repeats       prometheus.Counter
@@ -90,6 +92,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		panics:        f.Counter(metric.GatewayPanics),
 		subscriptions: f.Gauge(metric.GatewaySubscriptions),
 		resyncs:       f.Counter(metric.GatewayResyncs),
+		resumes:       f.CounterVec(metric.GatewayResumes, "outcome"),
 		gaps:          f.Counter(metric.GatewayGaps),
 		tails:         f.Counter(metric.GatewayTails),
 		repeats:       f.Counter(metric.GatewayRepeats),

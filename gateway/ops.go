@@ -181,11 +181,16 @@ func (l *loop) fail(h uint64) {
 	case opFetch:
 		l.paged(&wire.Page{Op: h, Code: protocol.CodeUnavailable})
 	case opReply:
-		if c := l.conns.get(o.conn, o.cgen); c != nil && c.state == stateOpen {
+		pinned, greet := o.entry, o.greet
+		c := l.conns.get(o.conn, o.cgen)
+		if c != nil && greet == nil && c.state == stateOpen {
 			l.unavailable(c, string(o.id), o.order, o.hash)
 		}
-		pinned := o.entry
 		l.ops.end(h)
+		if c != nil && greet != nil && greet == c.greet {
+			defer l.guard(c)
+			l.rejoined(c, greet, pinned, false)
+		}
 		l.requested(pinned)
 	}
 }

@@ -40,6 +40,7 @@ func (l *loop) queued(q *wire.Queued) {
 
 // pong takes a client's answer to a ping.
 func (l *loop) pong(c *conn, payload []byte) {
+	l.confirmRead(c, payload)
 	if len(l.probes) == 0 || len(payload) != len(probeMark)+8 || string(payload[:len(probeMark)]) != probeMark {
 		return
 	}

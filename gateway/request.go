@@ -32,6 +32,7 @@ type request struct {
 	// Of a Subscribe: where the client stands, and what is answered to that; nil where there is nothing.
 	since     map[string]protocol.Position
 	positions map[string]protocol.TopicPosition
+	greet     *greeting // whose session's topics they are; nil: a client's request
 }
 
 // wantPositions notes where a client that subscribes stands.
@@ -74,13 +75,16 @@ func (l *loop) newRequest(c *conn, id, status string, topics []string) *request 
 // settle counts one part of a request as done. After the last it replies, unless an older
 // request is not answered yet, and to those that waited for this one.
 func (l *loop) settle(c *conn, r *request) {
-	if r.need--; r.need > 0 || c == nil || c.state != stateOpen {
+	if r.need--; r.need > 0 || c == nil || c.state != stateOpen && (r.greet == nil || r.greet != c.greet) {
 		return
 	}
 	for c.asked != nil && c.asked.need == 0 {
 		r := c.asked
 		c.asked = r.later
 		r.reply(l, c, r)
+		if r.greet != nil {
+			continue // they follow the welcome
+		}
 		for name := range r.positions {
 			if t := l.tracks[name]; t != nil {
 				l.follow(c, t)

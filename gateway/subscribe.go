@@ -78,6 +78,9 @@ func (l *loop) askTopic(c *conn, r *request, i int, kind opKind) {
 	if p, ok := r.since[e.name]; ok && kind == opJoin {
 		o.recovers, o.since = true, wire.Position{Offset: p.Offset, Epoch: uint64(history.ParseEpoch(p.Epoch))}
 	}
+	if o.greet = r.greet; o.greet != nil {
+		o.since, o.recovers = o.greet.since[e.name]
+	}
 	if e.pattern {
 		o.step = l.alter(c, e, kind == opJoin)
 	} else if kind == opJoin && !subscribed(c, e) {
@@ -117,6 +120,7 @@ func (l *loop) done(d wire.Done) {
 		return
 	}
 	if o.kind == opEnter {
+		o.at, o.whole = d.At, d.Whole
 		l.roomJoined(d.Op, int(d.Code))
 		return
 	}
@@ -144,7 +148,7 @@ func (l *loop) finish(h uint64, code int) {
 	l.ops.end(h)
 	e.pending--
 	c := l.conns.get(r.slot, r.gen)
-	if c != nil && c.state == stateOpen {
+	if c != nil && (c.state == stateOpen || c.greet != nil && c.greet == r.greet) {
 		if counted {
 			c.joins--
 		}

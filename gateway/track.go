@@ -56,6 +56,7 @@ func (l *loop) deliver(d *wire.Deliver) {
 	case t == nil:
 		if l.pass(d, nil) {
 			l.newTrack(d.Topic, d.At)
+			l.baseline(d.Topic, d.At.Offset-1)
 		}
 	case t.follows(d.At) || history.Breaks("gap"):
 		l.pass(d, t)
@@ -65,6 +66,15 @@ func (l *loop) deliver(d *wire.Deliver) {
 		l.want(t, d.At)
 	default:
 		l.gw.metrics.repeats.Inc()
+	}
+}
+
+// baseline notes that the subscribers of a topic or room begin behind an offset.
+func (l *loop) baseline(key string, offset uint64) {
+	if e := l.entries[key]; e != nil {
+		for _, s := range e.subs {
+			l.conns.at(s.slot).baseline(e, offset)
+		}
 	}
 }
 

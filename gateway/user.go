@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -22,6 +23,14 @@ type greeting struct {
 	verdict verdict
 	need    int      // answers still to come
 	after   [][]byte // frames to follow the welcome
+
+	// Of a session that is resumed.
+	unrestored    bool                     // something of it could not be restored
+	since         map[string]wire.Position // by key: what it had got, until it is known from where it goes on
+	rooms         []string                 // keys
+	topics        []string
+	positions     map[string]protocol.TopicPosition
+	roomPositions map[string]protocol.TopicPosition
 }
 
 // told sums up the users that a lane of a presence node was told of.
@@ -173,6 +182,10 @@ func (l *loop) greeted(h uint64, a *wire.Answer) {
 	l.enroll(c, me)
 	l.count(me)
 	g.need = 1
+	if g.verdict.taken {
+		l.restore(c, g)
+		l.restoreRooms(c, me, g)
+	}
 	if me.more != nil {
 		for i := range me.more.rooms {
 			m := &me.more.rooms[i]
@@ -185,7 +198,7 @@ func (l *loop) greeted(h uint64, a *wire.Answer) {
 			}
 			room := m.room
 			l.enroll(c, room)
-			if !room.ready {
+			if !room.ready || g.recovers(m.key) {
 				g.need++
 				l.joinRoom(room, c, g)
 			}
@@ -368,6 +381,7 @@ func (l *loop) joinRoom(room *entry, c *conn, g *greeting) {
 	o := op{kind: opEnter, began: l.wheel.now, entry: room, greet: g}
 	if c != nil {
 		o.conn, o.cgen = c.slot, c.gen
+		o.since, o.recovers = g.since[room.name]
 	}
 	l.send(l.ops.add(o, ""))
 }
@@ -375,6 +389,7 @@ func (l *loop) joinRoom(room *entry, c *conn, g *greeting) {
 // roomJoined takes the answer to joinRoom.
 func (l *loop) roomJoined(h uint64, code int) {
 	o := l.ops.find(h)
+	was := *o
 	room, g, slot, gen, to := o.entry, o.greet, o.conn, o.cgen, o.to
 	if code == 0 {
 		room.ready, room.owner = true, to
@@ -385,6 +400,9 @@ func (l *loop) roomJoined(h uint64, code int) {
 	l.unpin(room)
 	if c := l.conns.get(slot, gen); g != nil && c != nil && c.state == stateVerifying {
 		defer l.guard(c)
+		if code == 0 {
+			l.attachRoom(c, g, &was)
+		}
 		l.greetedBy(c, g)
 	}
 }

@@ -25,6 +25,12 @@ type verdict struct {
 	response []byte // 101 Switching Protocols
 	claims   *auth.Claims
 	expires  int64 // Unix seconds: when the connection ends for its token's sake
+
+	wanted  string // the session that the client asked for; empty: none
+	session string // the one that it gets
+	taken   bool   // that is resumed: state is what was saved of it
+	state   []byte
+	holder  string // with taken: this connection
 }
 
 // refusal is an HTTP error that answers a handshake.
@@ -69,10 +75,29 @@ func (g *Gateway) verify(ctx context.Context) {
 			return
 		case h := <-g.heads:
 			v := g.judge(h.bytes)
-			if !h.loop.mail.post(func(l *loop) { l.verified(h, v) }) && v.refusal == nil {
-				g.open.Add(-1)
+			if v.refusal != nil || v.wanted == "" || g.sessions == nil || g.takes.Add(1) > takesMost {
+				if v.wanted != "" && v.refusal == nil && g.sessions != nil {
+					g.takes.Add(-1)
+				}
+				g.pass(h, v)
+				continue
 			}
+			g.taking.Go(func() { // it waits for Redis, and perhaps for another gateway
+				defer g.takes.Add(-1)
+				g.take(ctx, &v, h.loop.nameConnection(h.slot, h.gen))
+				g.pass(h, v)
+			})
 		}
+	}
+}
+
+// pass gives a verdict to the connection's loop.
+func (g *Gateway) pass(h head, v verdict) {
+	if v.refusal == nil && v.session == "" {
+		v.session = newSessionID(v.claims)
+	}
+	if !h.loop.mail.post(func(l *loop) { l.verified(h, v) }) && v.refusal == nil {
+		g.open.Add(-1)
 	}
 }
 
@@ -137,7 +162,7 @@ func (g *Gateway) admit(o *offer, v *verdict) error {
 		g.open.Add(-1)
 		return &refusal{code: http.StatusServiceUnavailable, message: "at capacity", retry: true}
 	}
-	v.claims = claims
+	v.claims, v.wanted = claims, o.session
 	v.expires = claims.ExpiresAt.Add(g.cfg.TokenLeeway).Unix()
 	return nil
 }
@@ -154,6 +179,7 @@ type offer struct {
 	bearer        string
 	protocolToken string
 	query         string
+	session       string // to be resumed
 	selected      string // subprotocol
 }
 
@@ -166,7 +192,7 @@ func (o *offer) onRequest(uri []byte) error {
 	if err != nil {
 		return &refusal{code: http.StatusBadRequest, message: "malformed query"}
 	}
-	o.query = values.Get("token")
+	o.query, o.session = values.Get("token"), values.Get("session")
 	return nil
 }
 

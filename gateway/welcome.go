@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"slices"
 	"strconv"
 
@@ -12,17 +10,11 @@ import (
 )
 
 // Features is what this release of the server does of the protocol.
-var Features = []string{"topics", "wildcards", "direct_message", "rooms", "presence"}
+var Features = []string{"topics", "wildcards", "direct_message", "rooms", "presence", "history", "resume"}
 
 // welcome is the details of a connection's first frame.
-func (l *loop) welcome(c *conn, v verdict) string {
-	session := v.claims.SessionID
-	if session == "" {
-		var b [16]byte
-		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-		session = hex.EncodeToString(b[:])
-	}
-	rooms := []string{}
+func (l *loop) welcome(c *conn, g *greeting) string {
+	rooms, topics := []string{}, append([]string{}, g.topics...)
 	for _, s := range c.subs {
 		if s.entry.kind == kindRoom {
 			rooms = append(rooms, wire.Name(s.entry.name))
@@ -40,20 +32,27 @@ func (l *loop) welcome(c *conn, v verdict) string {
 		Resumed      bool     `json:"resumed"`
 		Topics       []string `json:"topics"`
 		Rooms        []string `json:"rooms"`
+
+		Positions     map[string]protocol.TopicPosition `json:"positions,omitempty"`
+		RoomPositions map[string]protocol.TopicPosition `json:"room_positions,omitempty"`
 	}{
-		ConnectionID: l.connectionID(c), SessionID: session, UserID: c.user,
+		ConnectionID: l.connectionID(c), SessionID: g.verdict.session, UserID: c.user,
 		ServerTime: l.now.UnixMilli(), Protocol: protocol.Version,
 		Heartbeat: l.gw.cfg.HeartbeatInterval.Milliseconds(), Features: Features,
-		Topics: []string{}, Rooms: rooms,
+		Topics: topics, Rooms: rooms, Resumed: g.verdict.taken && !g.unrestored,
+		Positions: g.positions, RoomPositions: g.roomPositions,
 	})
 }
 
 // connectionID names a connection to people: gateway, loop, slot and generation.
-func (l *loop) connectionID(c *conn) string {
-	b := append([]byte(cluster.IDString(l.self.ID)), '-')
+func (l *loop) connectionID(c *conn) string { return l.nameConnection(c.slot, c.gen) }
+
+// nameConnection is connectionID, for any goroutine.
+func (l *loop) nameConnection(slot, gen uint32) string {
+	b := append([]byte(cluster.IDString(l.gw.self.ID)), '-')
 	b = strconv.AppendInt(b, int64(l.index), 16)
 	b = append(b, '-')
-	b = strconv.AppendUint(b, uint64(c.slot), 16)
+	b = strconv.AppendUint(b, uint64(slot), 16)
 	b = append(b, '-')
-	return string(strconv.AppendUint(b, uint64(c.gen), 16))
+	return string(strconv.AppendUint(b, uint64(gen), 16))
 }

@@ -35,6 +35,8 @@ func (l *loop) tick() {
 		l.expireOps()
 		l.tickUsers()
 		l.tickTracks()
+		l.tickConfirms()
+		l.tickSessions()
 	}
 }
 
@@ -116,7 +118,7 @@ func (l *loop) lookOpen(c *conn, now uint32) {
 	} else {
 		l.sendControl(c, opPing, nil)
 	}
-	next = min(next, l.clientTimeout-quiet)
+	next = min(next, l.clientTimeout-quiet, l.refreshSession(c))
 	if left < int64(wheelSlots) {
 		next = min(next, ticks(time.Duration(left)*time.Second))
 	}

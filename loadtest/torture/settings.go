@@ -68,6 +68,10 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.StringVar(&s.only, "only", "", "actions to take, by the beginnings of their names, comma-separated; all when empty")
 	f.StringVar(&s.logs, "logs", "", "existing directory for the logs of the processes; none are kept when empty")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
+	f.Func("env", "NAME=value, a setting of the servers; may be given again", func(v string) error {
+		s.env = append(s.env, v)
+		return nil
+	})
 	f.StringVar(&s.tags, "tags", "", "build tags of the binary")
 	if err := f.Parse(args); err != nil {
 		return s, err

@@ -23,7 +23,7 @@ func (c *chain) last() uint64 {
 
 // add writes an entry that follows another.
 func (c *chain) add(after uint64, data []byte, now time.Time) (uint64, error) {
-	if after != c.last() && !c.unfenced {
+	if after != c.last() && !c.unfenced && !broken("fence") {
 		return 0, ErrConflict
 	}
 	c.seq += 3 // others share the stream

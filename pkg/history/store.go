@@ -27,7 +27,7 @@ type Stored struct {
 
 // Store keeps the entries of the keys of one Rule. Its methods are safe for concurrent use.
 //
-// Reads may be answered by a replica that is behind; only Last is not. Nothing that a Log does is wrong if
+// Reads may be answered by a replica that is behind; only Last of one key is not. Nothing that a Log does is wrong if
 // they are: what it writes on the ground of an old read is refused.
 type Store interface {
 	// Append writes data as the entry that follows the one with sequence number after, 0: as the first that the store
@@ -35,7 +35,8 @@ type Store interface {
 	// wraps ErrConflict, ErrUnavailable or ErrRefused. Calls for one key are made one after another.
 	Append(key string, after uint64, data []byte, done func(seq uint64, err error))
 
-	// Last reads the newest entries of keys, up to a thousand or so. A key that has none is not in the result.
+	// Last reads the newest entries of keys. A key that has none is not in the result. What was acknowledged before is
+	// seen of one key; of several at once the result may be what was there a moment ago.
 	Last(ctx context.Context, keys []string) (map[string]Stored, error)
 
 	// Read reads entries of a key, oldest first: at most limit, and no more once bytes of data were read, but one at least when

@@ -12,6 +12,7 @@ const (
 	prefixDown   = "rt.down."   // router, presence → gateway: batches
 	prefixPeer   = "rt.peer."   // owner → owner: batches (forwards, releases)
 	prefixBeat   = "rt.beat."   // every node → all: heartbeats, JSON
+	prefixYield  = "rt.yield."  // gateway → gateway: give up a session; JSON
 	prefixRefuse = "rt.refuse." // NATS server → sender: "no responders" for a batch
 )
 
@@ -46,6 +47,9 @@ func ParseRefuse(subject string) (link, seq uint64, ok bool) {
 	seq, err2 := strconv.ParseUint(subject[i+1:], 10, 64)
 	return link, seq, err1 == nil && err2 == nil
 }
+
+// Yield is where a gateway, by NodeName, is asked to give up a session.
+func Yield(node string) string { return prefixYield + node }
 
 // Beat is the subject of the heartbeats of a role.
 func Beat(role string) string { return prefixBeat + role }

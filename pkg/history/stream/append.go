@@ -32,7 +32,8 @@ type write struct {
 //
 // It is told history.ErrUnavailable at the latest when the timeout is over: of a write that nobody answered, of one
 // that was on its way when the connection got lost, and of all of them when Run ends. A write that certainly met no
-// leader of its stream is repeated until then, and the stream made if there is none.
+// leader of its stream is repeated until then, and the stream made if there is none; so is one that met another of
+// its key on its way, so that history.ErrConflict means that another was written.
 func (s *Store) Append(key string, after uint64, data []byte, done func(seq uint64, err error)) {
 	p := s.partition(key)
 	w := &write{partition: p, subject: p.subject(key), after: after, data: data, done: done, deadline: time.Now().Add(s.timeout)}

@@ -31,13 +31,14 @@ func (s *Store) Last(ctx context.Context, keys []string) (map[string]history.Sto
 	}
 	var mu sync.Mutex
 	result := make(map[string]history.Stored, len(keys)) // guarded by mu
-	group, ctx2 := errgroup.WithContext(ctx)
+	group, bounded := errgroup.WithContext(ctx)
+	group.SetLimit(partitions)
 	for i, keys := range of {
 		for len(keys) > 0 {
 			var some map[string]string
 			some, keys = s.partitions[i].cut(keys)
 			group.Go(func() error {
-				found, err := s.lastOfMany(ctx2, s.partitions[i], some)
+				found, err := s.lastOfMany(bounded, s.partitions[i], some)
 				mu.Lock()
 				defer mu.Unlock()
 				maps.Copy(result, found)

@@ -34,7 +34,7 @@ type Config struct {
 	Timeout      time.Duration // 0: DefaultTimeout
 	Log          *zap.Logger
 
-	// Calls counts calls; labels call (append, last, read, trim) and outcome (ok, conflict, refused, overflow,
+	// Calls counts calls; labels call (append, last, read, trim, probe) and outcome (ok, conflict, refused, overflow,
 	// unavailable, abandoned: by its caller). May be nil.
 	Calls *prometheus.CounterVec
 }
