@@ -6,7 +6,7 @@ import (
 )
 
 // attach makes a connection a subscriber of a topic or room whose owner answered that its history stands at a position. It is behind
-// until it has all that follows from, where the loop is not just there.
+// until it has all that follows from, where the loop is not just there. waiting: it gets nothing before l.follow.
 func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
 	t := l.tracks[e.name]
 	if t == nil {
@@ -18,8 +18,10 @@ func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
 	if c.greet != nil {
 		delete(c.greet.since, e.name)
 	}
-	if newer(t.at.Epoch, at.Epoch) || sameEpoch(from.Epoch, t.at.Epoch) && from.Offset == t.at.Offset {
-		// It goes on from here; an owner that is behind the loop will find out.
+	if newer(t.at.Epoch, at.Epoch) {
+		from = t.at // an owner that is behind the loop will find out
+	}
+	if !waiting && sameEpoch(from.Epoch, t.at.Epoch) && from.Offset == t.at.Offset {
 		l.chase(t)
 		return
 	}

@@ -19,6 +19,7 @@ const pattern = "t.topic.>"
 func (s *stay) welcome(w client.Welcome) {
 	s.retire(w)
 	r := s.reader
+	r.rec.trace(r.index, "welcome: resumed %t, topics %v, positions %v, of rooms %v", w.Resumed, w.Topics, w.Positions, w.RoomPositions)
 	asked := s.old != nil || w.Resumed
 	s.rec.tell(func(c *history.Checker) {
 		c.Connected(r.index)
@@ -122,6 +123,7 @@ func (s *stay) request(topics []string) {
 
 // subscribed is told what became of a subscription.
 func (s *stay) subscribed(topics []string, from map[string]client.Position, sub client.Subscription, err error) {
+	s.rec.trace(s.index, "subscribed to %v from %v: %v, rejected %s, %v", topics, from, sub.Positions, sub.Rejected, err)
 	if err != nil {
 		s.rec.count("subscriptions that were refused or got no answer")
 		s.ask(topics)
@@ -195,6 +197,7 @@ func (s *stay) hear(key int, ok bool, name string, p client.Position, payload, i
 
 func (s *stay) gap(g client.Gap) {
 	s.rec.count("gaps that readers were told of")
+	s.rec.trace(s.index, "gap: %v", g)
 	if key, ok := s.keys[g.Topic+g.Room]; ok && !s.over.Load() {
 		s.rec.tell(func(c *history.Checker) { c.Gap(s.index, key, position(g.Position)) })
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type recorder struct {
 	set   *settings // static
 	start time.Time // static
+	log   io.Writer // static
 
 	mu       sync.Mutex // guards what follows
 	checker  *history.Checker
@@ -35,18 +37,19 @@ type gap struct{ from, to time.Duration }
 
 func (g gap) length() time.Duration { return g.to - g.from }
 
-func newRecorder(set *settings) *recorder {
-	return &recorder{
-		set: set, start: time.Now(),
-		checker: history.New(history.Config{
-			Keys: set.keys(), Writers: set.writers, Readers: set.readers,
-			Size:  set.size,
-			Loose: func(r int) bool { return kindOf(r) == wild },
-		}),
-		sent: make([][]time.Duration, set.writers), byKey: make([]int, set.keys()),
+func newRecorder(set *settings, log io.Writer) *recorder {
+	r := &recorder{
+		set: set, start: time.Now(), log: log,
+			sent: make([][]time.Duration, set.writers), byKey: make([]int, set.keys()),
 		refused: make(map[int]int), counts: make(map[string]int),
 		complete: make(chan struct{}),
 	}
+	r.checker = history.New(history.Config{
+		Keys: set.keys(), Writers: set.writers, Readers: set.readers, Size: set.size,
+		Loose: func(r int) bool { return kindOf(r) == wild },
+		Stamp: func() string { return fmt.Sprintf(" (%.3f s)", r.now().Seconds()) },
+	})
+	return r
 }
 
 func (r *recorder) now() time.Duration { return time.Since(r.start) }
@@ -56,6 +59,13 @@ func (r *recorder) tell(event func(c *history.Checker)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	event(r.checker)
+}
+
+// trace writes, with -v, what a reader is told.
+func (r *recorder) trace(reader int, format string, args ...any) {
+	if r.set.verbose {
+		fmt.Fprintf(r.log, "%8.3f s: reader %d: %s\n", r.now().Seconds(), reader, fmt.Sprintf(format, args...))
+	}
 }
 
 // count counts something for the report.

@@ -24,7 +24,7 @@ type chaos interface {
 // torture lets clients use a system while chaos is done to it, and judges what they saw. nil is no chaos. There may be
 // a report beside an error.
 func torture(ctx context.Context, set *settings, sys *system, ch func(*recorder) chaos, log io.Writer) (*report, error) {
-	rec := newRecorder(set)
+	rec := newRecorder(set, log)
 	if err := settle(ctx, set, sys); err != nil {
 		return nil, err
 	}

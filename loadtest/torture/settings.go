@@ -30,6 +30,7 @@ type settings struct {
 	first   bool // end at the first violation
 	only    string
 	logs    string
+	verbose bool
 	binary  string
 	tags    string
 	env     []string // more settings of the servers
@@ -67,6 +68,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.BoolVar(&s.first, "first", false, "end at the first violation")
 	f.StringVar(&s.only, "only", "", "actions to take, by the beginnings of their names, comma-separated; all when empty")
 	f.StringVar(&s.logs, "logs", "", "existing directory for the logs of the processes; none are kept when empty")
+	f.BoolVar(&s.verbose, "v", false, "tell what readers are told of their positions")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
 	f.Func("env", "NAME=value, a setting of the servers; may be given again", func(v string) error {
 		s.env = append(s.env, v)

@@ -264,7 +264,7 @@ func (l *Log) follow(t *Tail, now time.Time) error {
 func (l *Log) vanish(now time.Time) {
 	l.seq = 0
 	if !l.known || !l.epoch.Born() || now.Sub(l.sure) > l.Rule.trusted() {
-		l.restart(Unborn(now), 0)
+		l.restart(Unborn(l.asked), 0)
 	}
 }
 

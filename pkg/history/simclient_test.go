@@ -181,6 +181,9 @@ func (sub *simSub) broken(from, top Position) {
 	switch {
 	case from != sub.at: // there is news since
 	case top.Epoch == from.Epoch && top.Offset <= from.Offset, top.Epoch.Born() && top.Epoch < from.Epoch:
+	case !top.Epoch.Born() && from.Epoch.Born(): // there is nothing now, but there may have been
+		sub.sim.flagged++
+		sub.told = append(sub.told, [2]Position{from, top})
 	default:
 		sub.tell(top)
 	}
@@ -265,6 +268,14 @@ func near(list []Position, i int) []Position {
 	return list[min(max(i, 0), len(list)):min(max(i, 0)+3, len(list))]
 }
 
+// before reports whether a publication was stored before a numbering had anything.
+func before(l simLink, p Position) bool {
+	if p.Epoch.Born() {
+		return p.Offset == 0 && l.Epoch < p.Epoch
+	}
+	return !l.at.After(p.Epoch.SeenAt())
+}
+
 // wasTold reports whether a publication is in one of the gaps that were told.
 func (sub *simSub) wasTold(at Position) bool {
 	index := func(p Position) int {
@@ -272,7 +283,8 @@ func (sub *simSub) wasTold(at Position) bool {
 	}
 	for _, gap := range sub.told {
 		from, to := index(gap[0]), index(gap[1])
-		if i := index(at); i > from && (i <= to || to < 0 && gap[1].Offset == 0 && at.Epoch < gap[1].Epoch) {
+		i := index(at)
+		if l := sub.sim.history[i]; i > from && (i <= to || to < 0 && before(l, gap[1])) {
 			return true
 		}
 	}

@@ -5,6 +5,8 @@ type Config struct {
 	Keys, Writers, Readers int
 	// Loose readers, by number: they are told no positions.
 	Loose func(reader int) bool
+	// Stamp, if any, is written behind each violation that is seen at once: when that was.
+	Stamp func() string
 	// Size is how many messages of a key are surely kept, at least; 0 for all.
 	Size int
 }
@@ -37,6 +39,7 @@ type Counts struct {
 // New makes a checker; all numbers of events are below those of cfg.
 func New(cfg Config) *Checker {
 	c := &Checker{cfg: cfg, writers: make([]writer, cfg.Writers), keys: make([]key, cfg.Keys), readers: make([][]cursor, cfg.Readers)}
+	c.notes.stamp = cfg.Stamp
 	for i := range c.writers {
 		c.writers[i].last = make([]lastAck, cfg.Keys)
 	}

@@ -126,7 +126,7 @@ func (c *Checker) jump(reader, key int, cu *cursor, at Position) {
 		c.count.Flagged++
 		c.count.Missed += int(to - from + 1)
 		if c.cfg.Size == 0 || from+uint64(c.cfg.Size) > cu.limit {
-			c.notes.add(Needless, "reader %d, key %d: it is told that it missed %d to %d, which are kept", reader, key, from, to)
+			c.notes.add(Needless, "reader %d, key %d: it is told, with the end at %d, that it missed %d to %d, which are kept", reader, key, cu.limit, from, to)
 		}
 		return
 	}

@@ -48,6 +48,7 @@ const keptPerKind = 10
 type violations struct {
 	list   []Violation
 	counts map[Kind]int
+	stamp  func() string // may be nil
 }
 
 func (v *violations) add(k Kind, format string, args ...any) {
@@ -56,7 +57,11 @@ func (v *violations) add(k Kind, format string, args ...any) {
 	}
 	v.counts[k]++
 	if v.counts[k] <= keptPerKind {
-		v.list = append(v.list, Violation{k, fmt.Sprintf(format, args...)})
+		text := fmt.Sprintf(format, args...)
+		if v.stamp != nil {
+			text += v.stamp()
+		}
+		v.list = append(v.list, Violation{k, text})
 	}
 }
 
