@@ -21,7 +21,7 @@ func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
 	if newer(t.at.Epoch, at.Epoch) {
 		from = t.at // an owner that is behind the loop will find out
 	}
-	if !waiting && sameEpoch(from.Epoch, t.at.Epoch) && from.Offset == t.at.Offset {
+	if !waiting && samePosition(from, t.at) {
 		l.chase(t)
 		return
 	}
@@ -36,7 +36,7 @@ func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
 func (l *loop) follow(c *conn, t *track) {
 	if b := t.behind[c.slot]; b != nil && b.gen == c.gen {
 		b.waiting = false
-		if b.at == t.at {
+		if samePosition(b.at, t.at) {
 			delete(t.behind, c.slot)
 			return
 		}

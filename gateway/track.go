@@ -99,13 +99,15 @@ func born(epoch uint64) bool { return history.Epoch(epoch).Born() }
 // sameEpoch reports whether two epochs are one numbering: all that have not begun are.
 func sameEpoch(a, b uint64) bool { return a == b || !born(a) && !born(b) }
 
+func samePosition(a, b wire.Position) bool { return sameEpoch(a.Epoch, b.Epoch) && a.Offset == b.Offset }
+
 func newer(a, b uint64) bool { return born(a) && (!born(b) || a > b) }
 
 // advance notes what was delivered. Those who have as much are behind no more.
 func (l *loop) advance(t *track, to wire.Position) {
 	t.at = to
 	for slot, b := range t.behind {
-		if b.at == to && !b.waiting {
+		if samePosition(b.at, to) && !b.waiting {
 			delete(t.behind, slot)
 		}
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
@@ -42,6 +43,9 @@ func (*desk) Frame(key string, p *history.Publication, at history.Position) []by
 	})
 	return frame
 }
+
+// Began implements shelf.Desk: a topic is what it always was.
+func (*desk) Began(string) time.Time { return time.Time{} }
 
 // Deliver implements shelf.Desk.
 func (d *desk) Deliver(key string, it *history.Item, at history.Position, frame []byte) {
@@ -132,7 +136,7 @@ func (t *topics) joinStored(from owner.Source, rule *history.Rule, i *wire.Inter
 func (t *topics) fence(from owner.Source, i *wire.Interest) {
 	op := i.Op
 	if rule := t.history.OfTopic(i.Topic); rule != nil && t.shelf.Waits(i.Topic) {
-		t.shelf.After(i.Topic, rule, func(error) { t.answer(from, wire.Done{Op: op}) })
+		t.shelf.After(i.Topic, rule, func(history.Position, error) { t.answer(from, wire.Done{Op: op}) })
 		return
 	}
 	t.done(from, op, 0)

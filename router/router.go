@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/crew"
-	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
@@ -26,16 +24,11 @@ type Config struct {
 	Registerer prometheus.Registerer
 
 	// History is which topics have one, and where it is kept.
-	History HistoryConfig
+	History shelf.Settings
 }
 
-// HistoryConfig is what the histories of topics are made of. The settings are those of the README.
-type HistoryConfig struct {
-	Policy       history.Policy
-	Stores       map[string]history.Store // by the name of the rule
-	DedupeWindow time.Duration
-	Memory       int // bytes of recent messages, of all lanes together
-}
+// HistoryConfig is shelf.Settings.
+type HistoryConfig = shelf.Settings
 
 // Router is one router node.
 type Router struct {
@@ -47,15 +40,7 @@ type Router struct {
 func New(cfg Config) (*Router, error) {
 	m := newMetrics(cfg.Registerer)
 	f := metric.For(cfg.Registerer, string(cluster.RoleRouter))
-	reads := crew.New(m.overload)
-	reads.Guard(crew.Breaker{
-		Name: "jetstream", Away: history.ErrUnavailable, Registry: f, Log: cfg.Log,
-		Lost: "JetStream is away: topics with history are refused until it is back", Back: "JetStream is back",
-	})
-	shelves := &shelf.Config{
-		Policy: cfg.History.Policy, Stores: cfg.History.Stores, Crew: reads, Window: cfg.History.DedupeWindow,
-		Memory: cfg.History.Memory / max(cfg.Lanes, 1), Metrics: shelf.NewMetrics(f),
-	}
+	shelves := cfg.History.Config(cfg.Lanes, m.overload, f, cfg.Log)
 	node, err := owner.New(owner.Config{
 		Role: cluster.RoleRouter, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
@@ -64,7 +49,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Router{node: node, crew: reads}, nil
+	return &Router{node: node, crew: shelves.Crew}, nil
 }
 
 // Run routes until stop is done, then hands over and returns, at the latest when kill is done.

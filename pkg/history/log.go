@@ -72,6 +72,10 @@ type Log struct {
 	Rule  *Rule
 	shell Shell
 
+	// NotBefore is when what the key names began, by the clock of who began it; zero: that does not matter. A numbering that is
+	// older is that of another one, which had the same name and is no more: nothing of it counts. It is set before anything else.
+	NotBefore time.Time
+
 	state   state
 	known   bool // it has been open
 	epoch   Epoch
@@ -103,6 +107,9 @@ func NewLog(key string, rule *Rule, shell Shell, window time.Duration, noise uin
 
 // Busy reports whether something waits for the store.
 func (l *Log) Busy() bool { return len(l.queue) > 0 }
+
+// Storing reports whether publications wait for the store.
+func (l *Log) Storing() bool { return l.bytes > 0 }
 
 // Known reports whether the log has been read. Top and what the log remembers are of use then.
 func (l *Log) Known() bool { return l.known }
@@ -233,6 +240,10 @@ func (l *Log) follow(t *Tail, now time.Time) error {
 		if err := e.Decode(s.Data); err != nil {
 			return err
 		}
+		if e.Epoch.Before(l.NotBefore) {
+			l.seq = s.Seq
+			continue
+		}
 		if e.Epoch != l.epoch || e.First != l.top+1 {
 			l.restart(e.Epoch, e.First-1)
 		}
@@ -255,6 +266,8 @@ func (l *Log) follow(t *Tail, now time.Time) error {
 		l.vanish(now)
 	case l.seq < t.Last:
 		return ErrUnavailable // the last entry was not among them
+	case l.epoch == 0: // all that there is came before
+		l.restart(Unborn(now), 0)
 	}
 	return nil
 }
@@ -455,7 +468,11 @@ func (l *Log) compose(now time.Time) []byte {
 	l.next = l.epoch
 	top := l.top
 	if !l.next.Born() || l.seq < l.lost {
-		l.next, top = NewEpoch(now, l.noise), 0
+		begins := now
+		if l.NotBefore.After(now) {
+			begins = l.NotBefore
+		}
+		l.next, top = NewEpoch(begins, l.noise), 0
 	}
 	l.expire(now.Add(-l.window))
 	var list []Publication

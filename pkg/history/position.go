@@ -28,6 +28,9 @@ func Unborn(now time.Time) Epoch { return Epoch(uint64(now.UnixMilli()) | unborn
 // Born reports whether it is the epoch of a numbering that has begun.
 func (e Epoch) Born() bool { return e != 0 && e&unborn == 0 }
 
+// Before reports whether it is the epoch of a numbering that began before a time.
+func (e Epoch) Before(t time.Time) bool { return e.Born() && int64(e>>epochShift) < t.UnixMilli() }
+
 // SeenAt is when a history was seen that had nothing then; zero for the epoch of one that had.
 func (e Epoch) SeenAt() time.Time {
 	if e&unborn == 0 {

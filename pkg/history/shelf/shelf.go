@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/history"
 )
 
@@ -27,19 +26,12 @@ type Desk interface {
 	Frame(key string, p *history.Publication, at history.Position) []byte
 	// Deliver sends it to them. it is nil when it did not come through this owner.
 	Deliver(key string, it *history.Item, at history.Position, frame []byte)
+	// Began is when what the key names began; zero: that does not matter. What was stored before is another's: see
+	// history.Log.NotBefore.
+	Began(key string) time.Time
 	// Ack and Refuse answer the sender of an item.
 	Ack(key string, it *history.Item, at history.Position, duplicate bool)
 	Refuse(key string, it *history.Item, err error)
-}
-
-// Config is what the shelves of a node have in common.
-type Config struct {
-	Policy  history.Policy
-	Stores  map[string]history.Store // by the name of the rule
-	Crew    *crew.Crew               // for reads
-	Window  time.Duration            // DEDUPE_WINDOW
-	Memory  int                      // bytes of recent messages that one lane keeps
-	Metrics *Metrics
 }
 
 // Shelf is the logs of one lane, whose goroutine owns it.
@@ -65,6 +57,7 @@ type volume struct {
 	trimming bool
 	oldest   uint64    // an offset that the store had
 	since    time.Time // when it had
+	large    time.Time // when older publications turned out to be more than can be remembered
 }
 
 // New makes a Shelf.
@@ -74,8 +67,11 @@ func New(lane Lane, cfg *Config, desk Desk) *Shelf {
 	return s
 }
 
-// Reset drops everything without a word.
+// Reset drops everything.
 func (s *Shelf) Reset() {
+	for _, v := range s.logs {
+		s.remove(v)
+	}
 	s.logs = make(map[string]*volume)
 	s.busy = make(map[*volume]struct{})
 	s.tells = nil
@@ -83,11 +79,16 @@ func (s *Shelf) Reset() {
 
 // open finds or begins the log of a key that has history by rule.
 func (s *Shelf) open(key string, rule *history.Rule) *volume {
-	v := s.logs[key]
+	v, began := s.logs[key], s.desk.Began(key)
+	if v != nil && !v.NotBefore.Equal(began) { // it is another's by now
+		s.remove(v)
+		v = s.logs[key] // somebody who waited may have been here
+	}
 	if v == nil {
 		key = string([]byte(key)) // it aliases a batch
 		v = &volume{store: s.cfg.Stores[rule.Name]}
 		v.Log = history.NewLog(key, rule, (*shell)(s), s.cfg.Window, rand.Uint64())
+		v.NotBefore = began
 		s.logs[key] = v
 	}
 	v.used = s.lane.Now()
@@ -106,10 +107,10 @@ func (s *Shelf) Publish(key string, rule *history.Rule, it *history.Item) {
 	s.note(v)
 }
 
-// After has then called when what was published to a key before is dealt with, and the log known: at once, mostly. Its error says that
-// the store did not answer.
-func (s *Shelf) After(key string, rule *history.Rule, then func(error)) {
-	s.after(s.open(key, rule), func(_ *volume, err error) { then(err) })
+// After has then called, with where the history stands, when what was published to a key before is dealt with, and the log known: at
+// once, mostly. Its error says that the store did not answer, or wraps history.ErrFull.
+func (s *Shelf) After(key string, rule *history.Rule, then func(history.Position, error)) {
+	s.after(s.open(key, rule), func(v *volume, err error) { then(v.Top(), err) })
 }
 
 func (s *Shelf) after(v *volume, then func(*volume, error)) {
@@ -122,6 +123,19 @@ func (s *Shelf) after(v *volume, then func(*volume, error)) {
 func (s *Shelf) Waits(key string) bool {
 	v := s.logs[key]
 	return v != nil && v.Busy()
+}
+
+// Storing reports whether publications of a key wait for the store.
+func (s *Shelf) Storing(key string) bool {
+	v := s.logs[key]
+	return v != nil && v.Storing()
+}
+
+// Drop gives up the log of a key: what waits in it is refused.
+func (s *Shelf) Drop(key string) {
+	if v := s.logs[key]; v != nil {
+		s.remove(v)
+	}
 }
 
 // note remembers a log in which something waits, for ticks.
