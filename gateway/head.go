@@ -127,6 +127,9 @@ func (l *loop) verified(h head, v verdict) {
 	l.gw.metrics.connections.Inc()
 	c.admitted = true
 	c.user, c.grants, c.expires = v.claims.User, v.claims.Topics, v.expires
+	if v.taken { // it waits for the owners of its topics, too
+		c.until = l.wheel.now + 2*l.requestTicks
+	}
 	if l.gw.sessions != nil {
 		c.session, c.shared = v.session, v.claims.SessionID == v.session
 	}
@@ -136,6 +139,9 @@ func (l *loop) verified(h head, v verdict) {
 // welcomed begins a connection: the handshake's response, the welcome, and whatever the client
 // sent already.
 func (l *loop) welcomed(c *conn, g *greeting) {
+	if g.verdict.taken && g.unrestored {
+		l.abandon(c, g)
+	}
 	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
 	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g))

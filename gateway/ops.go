@@ -130,7 +130,7 @@ func (l *loop) expireOps() {
 
 // patience is for how many ticks an op is waited for.
 func (l *loop) patience(o *op) uint32 {
-	if o.greet != nil {
+	if o.greet != nil && !o.greet.verdict.taken {
 		return min(l.requestTicks, ticks(greetTime))
 	}
 	return l.requestTicks

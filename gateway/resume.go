@@ -128,7 +128,7 @@ func (l *loop) restore(c *conn, g *greeting) {
 			g.rooms = append(g.rooms, k.key)
 		case !wire.IsTopic(k.key):
 		case l.refuseTopic(c, k.key).Code != 0: // the token allows less now
-			g.unrestored = true
+			g.note(k.key, protocol.TopicPosition{})
 		default:
 			topics = append(topics, k.key)
 		}
@@ -151,17 +151,48 @@ func (l *loop) restore(c *conn, g *greeting) {
 func (l *loop) restored(c *conn, r *request) {
 	g := r.greet
 	for i, o := range r.outcome {
+		name := r.topics[i]
 		if o.Code != 0 {
 			g.unrestored = true
 			continue
 		}
-		g.topics = append(g.topics, r.topics[i])
-		if _, ok := r.positions[r.topics[i]]; !ok && topic.IsPattern(r.topics[i]) {
-			r.positions[r.topics[i]] = protocol.TopicPosition{} // what it missed cannot be told
+		g.topics = append(g.topics, name)
+		if p, ok := r.positions[name]; ok || topic.IsPattern(name) { // what a pattern missed cannot be told
+			g.note(name, p)
 		}
 	}
-	g.positions = r.positions
 	l.greetedBy(c, g)
+}
+
+// note notes what the welcome says of a topic.
+func (g *greeting) note(topic string, p protocol.TopicPosition) {
+	if g.positions == nil {
+		g.positions = make(map[string]protocol.TopicPosition)
+	}
+	g.positions[topic] = p
+}
+
+// abandon makes a connection begin without the session that it wanted, of which something could not be restored now: the client
+// may try again, or subscribe by itself.
+func (l *loop) abandon(c *conn, g *greeting) {
+	v := &g.verdict
+	l.giveBack(v)
+	for i := len(c.subs) - 1; i >= 0; i-- {
+		switch e := c.subs[i].entry; e.kind {
+		case kindTopic:
+			l.unlink(c, i)
+			l.release(e)
+		case kindRoom:
+			if t := l.tracks[e.name]; t != nil {
+				delete(t.behind, c.slot)
+				c.baseline(e, t.at.Offset)
+			}
+		}
+	}
+	v.taken, v.session = false, newSessionID(v.claims)
+	c.session, c.shared = v.session, v.claims.SessionID == v.session
+	g.topics, g.positions, g.roomPositions = nil, nil, nil
+	l.gw.metrics.resumes.WithLabelValues("failed").Inc()
 }
 
 // restoreRooms joins the rooms of a session again out of which its user was taken meanwhile.
@@ -238,11 +269,7 @@ func (l *loop) followAll(c *conn, g *greeting) {
 	if !g.verdict.taken {
 		return
 	}
-	outcome := "whole"
-	if g.unrestored {
-		outcome = "part"
-	}
-	l.gw.metrics.resumes.WithLabelValues(outcome).Inc()
+	l.gw.metrics.resumes.WithLabelValues("resumed").Inc()
 	for i := range c.subs {
 		if t := l.tracks[c.subs[i].entry.name]; t != nil {
 			l.follow(c, t)

@@ -39,7 +39,7 @@ func (l *loop) welcome(c *conn, g *greeting) string {
 		ConnectionID: l.connectionID(c), SessionID: g.verdict.session, UserID: c.user,
 		ServerTime: l.now.UnixMilli(), Protocol: protocol.Version,
 		Heartbeat: l.gw.cfg.HeartbeatInterval.Milliseconds(), Features: Features,
-		Topics: topics, Rooms: rooms, Resumed: g.verdict.taken && !g.unrestored,
+		Topics: topics, Rooms: rooms, Resumed: g.verdict.taken,
 		Positions: g.positions, RoomPositions: g.roomPositions,
 	})
 }

@@ -94,6 +94,9 @@ func (c *Config) derive(formatGiven bool) {
 	if c.Dev && !formatGiven {
 		c.Log.Format = "console"
 	}
+	if c.Dev && c.SettingsFile == "" {
+		c.Settings = settings.Dev()
+	}
 	processors := min(runtime.GOMAXPROCS(0), maxParallel)
 	if c.Gateway.Loops == 0 && c.Command != CommandRouter && c.Command != CommandPresence {
 		c.Gateway.Loops = processors

@@ -140,7 +140,7 @@ func table() []Setting {
 			field: duration(time.Minute, 87600*time.Hour, func(c *Config) *time.Duration { return &c.Presence.LastSeenTTL })},
 
 		{Name: "SETTINGS_FILE", Kind: KindText, Commands: owners,
-			Help:  "YAML file that says which topics and rooms have history; the same on all routers and presence nodes; unset: none has",
+			Help:  "YAML file that says which topics and rooms have history; the same on all routers and presence nodes; unset: none has, in development mode those that begin with history.",
 			field: text(func(c *Config) *string { return &c.SettingsFile })},
 		{Name: "DEDUPE_WINDOW", Kind: KindDuration, Default: "2m", Commands: owners,
 			Help:  "for how long a message with history is recognized when its sender sends it again",

@@ -264,7 +264,7 @@ func TestSimulation(t *testing.T) {
 		{name: "short lives", rule: Rule{Size: 1000, Age: 90 * time.Second}, window: time.Minute,
 			idle: 4 * time.Minute, pause: 4 * time.Minute, expire: true},
 	}
-	seeds := uint64(2000)
+	seeds := uint64(100)
 	if testing.Short() || underRace {
 		seeds = 10
 	}

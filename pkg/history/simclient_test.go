@@ -182,6 +182,10 @@ func (sub *simSub) broken(from, top Position) {
 	case from != sub.at: // there is news since
 	case top.Epoch == from.Epoch && top.Offset <= from.Offset, top.Epoch.Born() && top.Epoch < from.Epoch:
 	case !top.Epoch.Born() && from.Epoch.Born(): // there is nothing now, but there may have been
+		if n := len(sub.told); n > 0 && sub.told[n-1][0] == from {
+			sub.told[n-1][1] = top
+			return
+		}
 		sub.sim.flagged++
 		sub.told = append(sub.told, [2]Position{from, top})
 	default:

@@ -23,6 +23,14 @@ type Settings struct {
 	History history.Policy // which topics and rooms have history; defaults are filled in
 }
 
+// Dev is what holds in development mode without a settings file: names that begin with "history." have history.
+func Dev() Settings {
+	names := []string{"history.>"}
+	return Settings{History: history.Policy{{
+		Name: "dev", Topics: names, Rooms: names, Size: history.DefaultSize, Age: history.DefaultAge,
+	}}}
+}
+
 // Read reads the settings file of a name. The error has a line for each mistake that it found.
 func Read(file string) (Settings, error) {
 	name := file

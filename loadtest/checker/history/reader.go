@@ -125,8 +125,9 @@ func (c *Checker) jump(reader, key int, cu *cursor, at Position) {
 	case cu.flagged && to <= cu.limit:
 		c.count.Flagged++
 		c.count.Missed += int(to - from + 1)
-		if c.cfg.Size == 0 || from+uint64(c.cfg.Size) > cu.limit {
-			c.notes.add(Needless, "reader %d, key %d: it is told, with the end at %d, that it missed %d to %d, which are kept", reader, key, cu.limit, from, to)
+		// No more are stored than were sent.
+		if most := uint64(c.keys[key].sent); c.cfg.Size == 0 || from+uint64(c.cfg.Size) > most {
+			c.notes.add(Needless, "reader %d, key %d: it is told, with the end at %d, that it missed %d to %d, which are kept: %d were sent", reader, key, cu.limit, from, to, most)
 		}
 		return
 	}

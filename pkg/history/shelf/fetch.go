@@ -69,22 +69,37 @@ func (s *Shelf) judge(v *volume, p history.Position, again bool, then func(whole
 		})
 	case verdict != history.Look:
 		then(false)
-	case v.Fits(after):
-		s.fill(v, func() {
-			_, verdict := v.Judge(p, s.lane.Now())
-			then(verdict == history.Whole)
-		})
-	case v.oldest != 0 && after+1 >= v.oldest && s.lane.Now().Sub(v.since) < knownFor:
-		then(true)
+	case s.fits(v, after):
+		s.fill(v, func() { s.judgeFilled(v, p, then) })
 	default:
-		s.read(v, after+1, after+1, 1, 1, func(list []history.Recent, err error) {
-			ok := err == nil && len(list) == 1 && list[0].Offset == after+1
-			if ok {
-				v.oldest, v.since = after+1, s.lane.Now()
-			}
-			then(ok)
-		})
+		s.probe(v, after, then)
 	}
+}
+
+// judgeFilled is judge for a log that remembers all that it may.
+func (s *Shelf) judgeFilled(v *volume, p history.Position, then func(whole bool)) {
+	after, verdict := v.Judge(p, s.lane.Now())
+	if verdict == history.Look {
+		s.probe(v, after, then)
+		return
+	}
+	then(verdict == history.Whole)
+}
+
+// probe finds out whether the store has what follows an offset.
+func (s *Shelf) probe(v *volume, after uint64, then func(whole bool)) {
+	epoch := v.Top().Epoch
+	if v.oldest.Epoch == epoch && v.oldest.Offset <= after+1 && s.lane.Now().Sub(v.since) < knownFor {
+		then(true)
+		return
+	}
+	s.read(v, after+1, after+1, 1, 1, func(list []history.Recent, err error) {
+		ok := err == nil && len(list) == 1 && v.Top().Epoch == epoch
+		if ok {
+			v.oldest, v.since = history.Position{Offset: after + 1, Epoch: epoch}, s.lane.Now()
+		}
+		then(ok)
+	})
 }
 
 // Fetch answers a Fetch with a page, which then passes on; its Loop and Op are the caller's to fill in.
@@ -125,20 +140,25 @@ func (s *Shelf) serve(v *volume, at wire.Position, then func(*wire.Page)) {
 		then(s.page(v, after+1, list))
 		return
 	}
-	if v.Fits(after) {
-		s.fill(v, func() {
-			list, ok := v.Since(after, pageMost, pageBytes)
-			if !ok { // it is no longer there: the rest is
-				if o := v.Oldest(); o != nil {
-					list, _ = v.Since(o.Offset-1, pageMost, pageBytes)
-				}
-			}
-			then(s.page(v, after+1, list))
-		})
+	if !s.fits(v, after) {
+		s.serveStored(v, after, then)
 		return
 	}
-	s.read(v, after+1, v.Top().Offset, pageMost, pageBytes, func(list []history.Recent, err error) {
-		if err != nil {
+	epoch := v.Top().Epoch
+	s.fill(v, func() {
+		if list, ok := v.Since(after, pageMost, pageBytes); ok && v.Top().Epoch == epoch {
+			then(s.page(v, after+1, list))
+			return
+		}
+		s.serveStored(v, after, then)
+	})
+}
+
+// serveStored makes a page of what the store has.
+func (s *Shelf) serveStored(v *volume, after uint64, then func(*wire.Page)) {
+	top := v.Top()
+	s.read(v, after+1, top.Offset, pageMost, pageBytes, func(list []history.Recent, err error) {
+		if err != nil || v.Top().Epoch != top.Epoch {
 			then(&wire.Page{Code: protocol.CodeUnavailable})
 			return
 		}

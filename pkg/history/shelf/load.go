@@ -83,14 +83,22 @@ func readTail(ctx context.Context, store history.Store, key string, after uint64
 		if len(page) > 0 {
 			continue
 		}
-		if tries++; tries > lagTries {
-			return t, errBehind
+		if err := lag(ctx, &tries); err != nil {
+			return t, err
 		}
-		select {
-		case <-ctx.Done():
-			return t, ctx.Err()
-		case <-time.After(lagPause):
-		}
+	}
+}
+
+// lag waits for a replica that is behind, but not for ever.
+func lag(ctx context.Context, tries *int) error {
+	if *tries++; *tries > lagTries {
+		return errBehind
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lagPause):
+		return nil
 	}
 }
 

@@ -34,7 +34,7 @@ func (s *Shelf) Query(key string, rule *history.Rule, q *protocol.History, then 
 			for len(list) > 0 && v.Expired(list[0].At, now) {
 				list = list[1:]
 			}
-			then(w.found(v.Top(), list))
+			then(w.found(v.Top(), list[:min(len(list), limit)]))
 			return
 		}
 		s.read(v, w.from, w.to, limit, 1<<30, func(list []history.Recent, err error) {
@@ -47,36 +47,40 @@ func (s *Shelf) Query(key string, rule *history.Rule, q *protocol.History, then 
 	})
 }
 
-// window is the part of a history that a Query wants.
+// window is the part of a history that a Query wants. Its bounds are offsets.
 type window struct {
-	from, to uint64 // offsets
-	low      uint64 // the first that is wanted at all
-	top      uint64
-	bound    bool // low was given
-	void     bool // it was given in another numbering
-	reverse  bool
+	low, high uint64 // what is wanted
+	from, to  uint64 // of that, what is kept, or in reverse what may be on the page
+	bound     bool   // low was given
+	void      bool   // a bound was given in another numbering
+	reverse   bool
 }
 
 func newWindow(v *volume, since, until *protocol.Position, limit int, reverse bool) (w window) {
 	top := v.Top()
-	w = window{low: v.Floor(), top: top.Offset, to: top.Offset, reverse: reverse}
+	w = window{low: v.Floor(), high: top.Offset, reverse: reverse}
 	if since != nil {
+		epoch := history.ParseEpoch(since.Epoch)
 		w.bound = true
-		if history.ParseEpoch(since.Epoch) != top.Epoch && since.Offset > 0 {
-			w.void = true
-		} else {
+		switch {
+		case epoch == top.Epoch:
 			w.low = since.Offset + 1
+		case !epoch.Born() && since.Offset == 0: // from before the first
+			w.low = 1
+		default:
+			w.void = true
 		}
 	}
-	if until != nil && history.ParseEpoch(until.Epoch) == top.Epoch && until.Offset > 0 {
-		w.to = min(w.to, until.Offset-1)
+	if until != nil {
+		if history.ParseEpoch(until.Epoch) != top.Epoch {
+			w.void = true
+		} else if until.Offset <= w.high {
+			w.high = max(until.Offset, 1) - 1
+		}
 	}
-	w.from = max(w.low, v.Floor())
-	if reverse && w.to >= uint64(limit) {
-		w.from = max(w.from, w.to-uint64(limit)+1)
-	}
-	if !reverse {
-		w.to = min(w.to, w.from+uint64(limit)-1)
+	w.from, w.to = max(w.low, v.Floor()), w.high
+	if reverse {
+		w.from = max(w.from, w.to-min(w.to, uint64(limit))+1)
 	}
 	return w
 }
@@ -99,20 +103,18 @@ func (w *window) found(top history.Position, list []history.Recent) Found {
 	return f
 }
 
-// whole reports whether what was read is all that is wanted, and there is nothing beyond it.
+// whole reports whether what was read is all that is wanted.
 func (w *window) whole(list []history.Recent) bool {
-	if w.from > w.to { // nothing is wanted that there is
-		return true
+	if w.low > w.high {
+		return true // nothing
 	}
 	if len(list) == 0 { // it is no longer there
 		return !w.bound
 	}
 	first, last := list[0].Offset, list[len(list)-1].Offset
-	switch {
-	case w.bound && first != w.low: // some of it is no longer there, or on the next page
-		return false
-	case w.reverse:
-		return w.bound || first > w.from || first <= w.low
+	if last != w.high {
+		return false // the rest is on the next page
 	}
-	return last == w.top
+	// Where no bound was given, what is no longer kept does not count.
+	return first == w.low || !w.bound && first > w.from
 }

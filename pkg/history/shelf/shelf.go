@@ -55,9 +55,9 @@ type volume struct {
 	readers  []func() // wait until older publications are remembered; nil: none are being read
 	filling  bool
 	trimming bool
-	oldest   uint64    // an offset that the store had
-	since    time.Time // when it had
-	large    time.Time // when older publications turned out to be more than can be remembered
+	oldest   history.Position // one that the store had
+	since    time.Time        // when it had
+	large    time.Time        // when older publications turned out to be more than can be remembered
 }
 
 // New makes a Shelf.

@@ -73,7 +73,7 @@ func (s *Shelf) lookUp(store history.Store, list []telling) {
 		for _, t := range list {
 			stored, ok := last[t.key]
 			var e history.Entry
-			if !ok || e.Decode(stored.Data) != nil {
+			if !ok || e.Decode(stored.Data) != nil || e.Epoch.Before(s.desk.Began(t.key)) {
 				continue // nothing, or nothing any more
 			}
 			if v := s.logs[t.key]; v != nil && v.Known() && v.Seq() < stored.Seq {
