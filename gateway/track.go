@@ -99,7 +99,9 @@ func born(epoch uint64) bool { return history.Epoch(epoch).Born() }
 // sameEpoch reports whether two epochs are one numbering: all that have not begun are.
 func sameEpoch(a, b uint64) bool { return a == b || !born(a) && !born(b) }
 
-func samePosition(a, b wire.Position) bool { return sameEpoch(a.Epoch, b.Epoch) && a.Offset == b.Offset }
+func samePosition(a, b wire.Position) bool {
+	return sameEpoch(a.Epoch, b.Epoch) && a.Offset == b.Offset
+}
 
 func newer(a, b uint64) bool { return born(a) && (!born(b) || a > b) }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -15,12 +16,15 @@ import (
 // hall is where a room is kept: whether it is known, and what waits for it.
 type hall struct {
 	room
+	rule      *history.Rule // static; nil: it has no history
 	state     hallState
 	busy      bool // it is being read or written
 	stale     bool // what JetStream has of it may be something else: it is read before the next change
 	revision  uint64
 	waiting   []waiting
 	bytes     int
+	ripe      int               // how many of waiting, the first ones, may be dealt with although messages wait for the store
+	behind    *behind           // the next ones, which wait for that; nil: none do
 	askers    map[string]int    // by user: how many of waiting are theirs
 	actor     string            // whose request is being written
 	admission *admission        // an answer that waits for the owners of new members; busy then; nil: none
@@ -54,7 +58,7 @@ const (
 func (r *registry) hall(key string) *hall {
 	h := r.rooms[key]
 	if h == nil {
-		h = &hall{}
+		h = &hall{rule: r.cfg.History.Policy.OfRoom(wire.Name(key))}
 		h.key, h.told = string([]byte(key)), r.lane.View()
 		r.rooms[h.key] = h
 	}
@@ -87,17 +91,24 @@ func (r *registry) inRoom(key string, from owner.Source, rec wire.Record) {
 	if !h.busy && (h.state == hallUnknown || h.stale && !passes) {
 		r.load(h)
 	}
-	if h.busy && !passes {
-		r.wait(h, from, rec)
+	if passes || !h.busy && len(h.waiting) == 0 && !r.follows(h, rec) {
+		r.deal(h, from, rec)
+		r.endIfNone(h)
 		return
 	}
-	r.deal(h, from, rec)
-	r.endIfNone(h)
+	r.wait(h, from, rec)
+	if !h.busy {
+		r.resume(h)
+	}
 }
 
 // passes reports whether a record need not wait while the room is being written, which takes seconds when JetStream
-// elects a leader: a message of one who has asked for nothing that waits.
+// elects a leader, or for messages that are being stored: a message of one who has asked for nothing that waits, and what gateways
+// fetch.
 func (h *hall) passes(rec wire.Record) bool {
+	if rec.Kind == wire.KindFetch {
+		return h.state == hallOpen
+	}
 	if rec.Kind != wire.KindPublish || h.state != hallOpen {
 		return false
 	}
@@ -146,8 +157,9 @@ func (h *hall) asks(rec wire.Record) {
 // resume deals with what waited, up to what makes it wait again.
 func (r *registry) resume(h *hall) {
 	h.busy = false
-	for len(h.waiting) > 0 && !h.busy {
+	for len(h.waiting) > 0 && !h.busy && r.ripe(h) {
 		w := h.waiting[0]
+		h.ripe = max(h.ripe-1, 0)
 		h.waiting = h.waiting[1:]
 		h.bytes -= len(w.rec.Body)
 		if user := askerOf(w.rec); h.askers[user] > 1 {
@@ -162,7 +174,7 @@ func (r *registry) resume(h *hall) {
 
 func (r *registry) refuseWaiting(h *hall) {
 	list := h.waiting
-	h.waiting, h.bytes, h.askers = nil, 0, nil
+	h.waiting, h.bytes, h.askers, h.ripe, h.behind = nil, 0, nil, 0, nil
 	for _, w := range list {
 		r.Refuse(w.from, w.rec)
 	}
@@ -199,6 +211,9 @@ func (r *registry) load(h *hall) {
 func (r *registry) loaded(h *hall, found *durable.Room, err error) {
 	switch {
 	case errors.Is(err, durable.ErrNotFound):
+		if h.state == hallOpen {
+			r.ended(h)
+		}
 		h.state = hallNone
 	case err != nil && h.stale:
 		r.refuseWaiting(h) // messages go on
@@ -264,6 +279,9 @@ func (r *registry) roomTold(from owner.Source, view uint64, i *wire.Interest) {
 	h := r.toldOf(i.Topic, view)
 	h.interest.Add(from.Gateway, from.Loop)
 	h.hear(i.State)
+	if i.Placed {
+		r.track(from, h.key, i.At)
+	}
 }
 
 // hear keeps the newest of what an earlier owner deposited.
@@ -339,7 +357,7 @@ func (r *registry) settle(h *hall) {
 	}
 	h.claims, h.state = nil, hallOpen
 	if h.count == 0 {
-		h.state = hallNone // it ends with its last member
+		r.ended(h) // with its last member
 	}
 }
 
@@ -386,6 +404,7 @@ func (r *registry) again(h *hall, from owner.Source, rec wire.Record) {
 	if rec.Body != nil {
 		h.waiting = append([]waiting{{from, rec}}, h.waiting...)
 		h.bytes += len(rec.Body)
+		h.ripe++ // it has followed what was said before
 		h.asks(rec)
 	}
 	if h.busy = false; h.state == hallOpen {

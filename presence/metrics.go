@@ -23,6 +23,7 @@ type metrics struct {
 	roomFull    prometheus.Counter
 	overload    prometheus.Counter
 	indexFull   prometheus.Counter
+	unverified  prometheus.Counter
 	durable     *prometheus.CounterVec
 }
 
@@ -32,6 +33,7 @@ const (
 	dropRoomFull  = "room_full"  // a request, while the room was read or written
 	dropCrewFull  = "crew_full"  // a call to Redis or JetStream
 	dropIndexFull = "index_full" // an entry in the list of a user's durable rooms
+	dropTrackFull = "track_full" // how far a gateway has got in a room's history
 )
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -53,6 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		roomFull:    dropped.WithLabelValues(dropRoomFull),
 		overload:    dropped.WithLabelValues(dropCrewFull),
 		indexFull:   dropped.WithLabelValues(dropIndexFull),
+		unverified:  dropped.WithLabelValues(dropTrackFull),
 		durable:     f.CounterVec(metric.PresenceDurableCalls, "call", "outcome"),
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/crew"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/store"
@@ -32,6 +33,8 @@ type Config struct {
 	MaxRoomMembers int
 	RoomReplicas   int // of durable rooms; 0: by the size of the NATS cluster
 
+	History shelf.Settings // which rooms have one, and where it is kept
+
 	Durable *durable.Rooms // set by New
 }
 
@@ -39,15 +42,16 @@ type Config struct {
 type Presence struct {
 	node             *owner.Node
 	redis, jetstream *crew.Crew
+	histories        *crew.Crew // reads them
 }
 
 // New makes a Presence. It starts nothing.
 func New(cfg Config) (*Presence, error) {
 	m := newMetrics(cfg.Registerer)
+	f := metric.For(cfg.Registerer, string(cluster.RolePresence))
 	p := &Presence{redis: crew.New(m.overload), jetstream: crew.New(m.overload)}
 	p.jetstream.Guard(crew.Breaker{
-		Name: "jetstream", Away: durable.ErrUnavailable,
-		Registry: metric.For(cfg.Registerer, string(cluster.RolePresence)), Log: cfg.Log,
+		Name: "jetstream", Away: durable.ErrUnavailable, Registry: f, Log: cfg.Log,
 		Lost: "JetStream is away: durable rooms, and rooms that are not open yet, are refused until it is back",
 		Back: "JetStream is back",
 	})
@@ -58,10 +62,12 @@ func New(cfg Config) (*Presence, error) {
 	if err != nil {
 		return nil, err
 	}
+	histories := cfg.History.Config(cfg.Lanes, m.overload, f, cfg.Log)
+	p.histories = histories.Crew
 	p.node, err = owner.New(owner.Config{
 		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, p.redis, p.jetstream) },
+		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, p.redis, p.jetstream, histories) },
 	})
 	if err != nil {
 		return nil, err
@@ -74,6 +80,7 @@ func New(cfg Config) (*Presence, error) {
 func (p *Presence) Run(stop, kill context.Context) error {
 	defer p.jetstream.Stop()
 	defer p.redis.Stop()
+	defer p.histories.Stop()
 	return p.node.Run(stop, kill)
 }
 
@@ -82,6 +89,9 @@ func (p *Presence) Ready() error { return p.node.Ready() }
 
 // RoomsReady reports why durable rooms, and rooms that are not open yet, cannot be had; nil when they can.
 func (p *Presence) RoomsReady() error { return p.jetstream.Health() }
+
+// HistoryReady reports why histories of rooms cannot be read; nil when they can.
+func (p *Presence) HistoryReady() error { return p.histories.Health() }
 
 // Started is closed when the node owns users and rooms.
 func (p *Presence) Started() <-chan struct{} { return p.node.Started() }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/crew"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -40,13 +41,17 @@ type registry struct {
 	large       map[*hall]struct{} // rooms whose events are gathered
 	reported    sizes
 	fresh       map[*hall]struct{} // rooms that others told of, and that are not settled yet
+	shelf       *shelf.Shelf       // of the rooms that have a history
+	tellings    []telling          // of rooms that were not known yet
+	over        int64              // when the last room ended, or began that did, Unix ms
 }
 
-func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew.Crew) *registry {
+func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew.Crew, histories *shelf.Config) *registry {
 	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream, batch: rand.Uint64()}
 	r.lastSeen = batcher[int64]{lane: l, crew: redis, call: cfg.Seen.Read}
 	r.queues = batcher[bool]{lane: l, crew: redis, call: cfg.Queue.Waiting}
 	r.clear()
+	r.shelf = shelf.New(l, histories, (*desk)(r))
 	return r
 }
 
@@ -62,6 +67,7 @@ func (r *registry) clear() {
 	r.fresh = make(map[*hall]struct{})
 	r.absent = absences{}
 	r.moving = 0
+	r.tellings = nil
 }
 
 // Key implements owner.Handler: who watches a user is a matter of that user's owner.
@@ -83,6 +89,14 @@ func (r *registry) Key(rec wire.Record) (key string, keyed bool, err error) {
 		var c wire.Confirm
 		err = c.Decode(rec.Body)
 		return c.Key, true, err
+	case wire.KindFetch:
+		var f wire.Fetch
+		err = f.Decode(rec.Body)
+		return f.Key, true, err
+	case wire.KindTrack:
+		var p wire.Placed
+		err = p.Decode(rec.Body)
+		return p.Key, true, err
 	case wire.KindDigest, wire.KindRetell:
 		return "", false, nil
 	}
@@ -118,6 +132,16 @@ func (r *registry) Apply(from owner.Source, rec wire.Record) {
 			r.inRoom(a.Key, from, rec)
 		} else {
 			r.askUser(from, &a)
+		}
+	case wire.KindFetch:
+		var f wire.Fetch
+		if f.Decode(rec.Body) != nil {
+			return
+		}
+		if wire.IsRoom(f.Key) {
+			r.inRoom(f.Key, from, rec)
+		} else {
+			r.fetch(nil, from, &f)
 		}
 	case wire.KindConfirm:
 		var c wire.Confirm
@@ -158,6 +182,13 @@ func (r *registry) Tell(from owner.Source, view uint64, rec wire.Record) {
 		}
 		return
 	}
+	if rec.Kind == wire.KindTrack {
+		var p wire.Placed
+		if p.Decode(rec.Body) == nil {
+			r.track(from, p.Key, p.At)
+		}
+		return
+	}
 	var i wire.Interest
 	switch {
 	case i.Decode(rec.Body) != nil:
@@ -185,6 +216,11 @@ func (r *registry) Refuse(from owner.Source, rec wire.Record) {
 		var a wire.Ask
 		if a.Decode(rec.Body) == nil {
 			r.refuseAsk(from, &a, away)
+		}
+	case wire.KindFetch:
+		var f wire.Fetch
+		if f.Decode(rec.Body) == nil {
+			r.page(from, f.Op, &wire.Page{Code: codeUnavailable})
 		}
 	case wire.KindJoin:
 		var i wire.Interest
@@ -223,11 +259,13 @@ func (r *registry) Keep(keep func(key string, view uint64) bool) {
 			r.close(h)
 		}
 	}
+	r.shelf.Keep(func(key string) bool { return keep(key, r.lane.View()) })
 }
 
 // Reset implements owner.Handler.
 func (r *registry) Reset() {
 	r.clear()
+	r.shelf.Reset()
 }
 
 // Peer implements owner.Telling.
@@ -280,9 +318,9 @@ func (r *registry) Moved() {
 	}
 }
 
-// Settled implements owner.Telling: what is on its way into a queue comes before what the next owner
+// Settled implements owner.Telling: what is on its way into a queue or a history comes before what the next owner
 // puts there.
-func (r *registry) Settled() bool { return r.moving == 0 }
+func (r *registry) Settled() bool { return r.moving == 0 && r.shelf.Settled() }
 
 // Opened implements owner.Telling.
 func (r *registry) Opened() {
@@ -310,7 +348,9 @@ func (r *registry) Tick() {
 			r.show(u)
 			r.tidy(u)
 		}
+		r.tickTracks()
 	}
+	r.shelf.Tick()
 	r.tickDigests(now)
 	r.tickAbsent(now)
 	r.tickQueues(now)
@@ -350,8 +390,12 @@ func (r *registry) answer(to owner.Source, a *wire.Answer) {
 }
 
 func (r *registry) done(to owner.Source, op uint64, code uint16) {
-	if op != 0 && r.lane.Alive(to.Gateway) {
-		d := wire.Done{Loop: uint8(to.Loop), Op: op, Code: code}
+	r.doneWith(to, wire.Done{Op: op, Code: code})
+}
+
+func (r *registry) doneWith(to owner.Source, d wire.Done) {
+	if d.Op != 0 && r.lane.Alive(to.Gateway) {
+		d.Loop = uint8(to.Loop)
 		r.lane.End(to.Gateway, wire.AppendDone(r.lane.Begin(to.Gateway), d))
 	}
 }

@@ -40,6 +40,11 @@ func (r *registry) deal(h *hall, from owner.Source, rec wire.Record) {
 		if i.Decode(rec.Body) == nil {
 			r.listen(h, from, &i)
 		}
+	case wire.KindFetch:
+		var f wire.Fetch
+		if f.Decode(rec.Body) == nil {
+			r.fetch(h, from, &f)
+		}
 	case wire.KindLeave:
 		h.interest.Remove(from.Gateway, 1<<from.Loop)
 	case wire.KindAsk:
@@ -59,10 +64,19 @@ func (r *registry) listen(h *hall, from owner.Source, i *wire.Interest) {
 		r.done(from, i.Op, protocol.CodeNotFound)
 		return
 	}
+	if h.rule != nil {
+		r.listenStored(h, from, i)
+		return
+	}
+	r.hears(h, from)
+	r.done(from, i.Op, 0)
+}
+
+// hears notes that what is said in a room goes to a loop.
+func (r *registry) hears(h *hall, from owner.Source) {
 	if r.lane.Alive(from.Gateway) && h.interest.Add(from.Gateway, from.Loop) {
 		r.depositRoom(h, from.Gateway, 1<<from.Loop)
 	}
-	r.done(from, i.Op, 0)
 }
 
 // roomMessage gives a message its place in the room's order.
@@ -76,6 +90,10 @@ func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
 		return
 	}
 	r.metrics.messages.Inc()
+	if h.rule != nil {
+		r.store(h, from, p)
+		return
+	}
 	id := r.lane.MessageID(p.ID)
 	var frame []byte
 	r.frame, frame = protocol.AppendRoomMessage(r.frame[:0], &protocol.Publication{
@@ -147,6 +165,8 @@ func (r *registry) askRoom(h *hall, from owner.Source, a *wire.Ask, rec wire.Rec
 		r.delete(h, from, a, rec)
 	case wire.VerbRoomInfo:
 		return r.info(h, from, a)
+	case wire.VerbHistory:
+		return r.query(h, from, a)
 	}
 	return nil
 }
@@ -172,7 +192,7 @@ func (r *registry) create(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 	next := room{
 		key: h.key, told: h.told, version: h.version,
 		owner: string([]byte(a.User)), private: c.Private, durable: c.Durable, capacity: c.Capacity,
-		metadata: string([]byte(c.Metadata)), created: now.UnixMilli(),
+		metadata: string([]byte(c.Metadata)), created: r.begins(),
 	}
 	version := next.next(now)
 	next.set(next.owner, member{joined: true, version: version})
@@ -247,6 +267,7 @@ func (r *registry) entered(h *hall, from owner.Source, a *wire.Ask, version uint
 	}))
 	if fresh {
 		r.depositRoom(h, from.Gateway, 1<<from.Loop)
+		r.place(h, from)
 	}
 }
 
@@ -261,7 +282,7 @@ func (r *registry) join(h *hall, from owner.Source, a *wire.Ask, rec wire.Record
 		if !j.Create {
 			return noRoom
 		}
-		next := room{key: h.key, told: h.told, version: h.version, owner: user, created: r.lane.Now().UnixMilli(), interest: h.interest}
+		next := room{key: h.key, told: h.told, version: h.version, owner: user, created: r.begins(), interest: h.interest}
 		h.room, h.state = next, hallOpen
 	}
 	if no := h.mayJoin(user, r.cfg.MaxRoomMembers); no != nil {
@@ -375,7 +396,7 @@ func (r *registry) out(h *hall, user string, version uint64, event string, from 
 	}
 	r.tellChange(h, user, tell, user, &wire.Member{Version: version, Out: true})
 	if h.count == 0 && !h.durable {
-		h.state = hallNone // it ends with its last member
+		r.ended(h) // with its last member
 	}
 }
 
@@ -430,7 +451,8 @@ func (r *registry) delete(h *hall, from owner.Source, a *wire.Ask, rec wire.Reco
 		details, _ := json.Marshal(map[string]string{"room": h.name()}) // a string cannot fail
 		r.status(from, ask, "room_deleted", details)
 		delete(r.large, h)
-		h.room, h.state = room{key: h.key, told: h.told, version: version}, hallNone
+		h.room = room{key: h.key, told: h.told, version: version, created: h.created}
+		r.ended(h)
 	})
 }
 

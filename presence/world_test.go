@@ -26,6 +26,7 @@ type world struct {
 	net        *ownertest.Net
 	cfg        Config
 	redis      *testCrew
+	stores     *testStores            // of histories
 	registries map[uint64][]*registry // by node
 	loops      []*testLoop
 	ids        uint64 // of nodes, gateways, connections and ops, all from one count
@@ -84,7 +85,7 @@ func (w *world) addNode(lanes int) uint64 {
 	m := newMetrics(prometheus.NewRegistry())
 	jetstream := newTestCrew(m)
 	w.net.AddNode(id, lanes, func(l *owner.Lane) owner.Handler {
-		x := newRegistry(l, &w.cfg, m, w.redis.Crew, jetstream.Crew)
+		x := newRegistry(l, &w.cfg, m, w.redis.Crew, jetstream.Crew, histories)
 		w.registries[id] = append(w.registries[id], x)
 		return x
 	})

@@ -81,7 +81,7 @@ func (e *Entry) Decode(b []byte) error {
 	n := binary.LittleEndian.Uint32(b[17:])
 	*e = Entry{Epoch: Epoch(binary.LittleEndian.Uint64(b[1:])), First: binary.LittleEndian.Uint64(b[9:])}
 	b = b[entryHeader:]
-	if n == 0 || e.First == 0 || !e.Epoch.Born() || uint64(n)*(1+8+3*4) > uint64(len(b)) {
+	if n == 0 || e.First == 0 || e.First+uint64(n) < e.First || !e.Epoch.Born() || uint64(n)*(1+8+3*4) > uint64(len(b)) {
 		return errEntry
 	}
 	e.Publications = make([]Publication, n)
@@ -98,7 +98,7 @@ func (e *Entry) Decode(b []byte) error {
 }
 
 func (p *Publication) decode(b []byte) (rest []byte, ok bool) {
-	if len(b) < 9 {
+	if len(b) < 9 || b[0]&^flagGiven != 0 {
 		return nil, false
 	}
 	p.Given = b[0]&flagGiven != 0
