@@ -178,7 +178,8 @@ func (n *node) build(ctx context.Context) (err error) {
 	}
 	if len(n.cfg.NATS.URLs) == 0 {
 		n.embedded, err = backbone.StartEmbedded(backbone.EmbeddedConfig{
-			DataDir: n.cfg.NATS.DataDir, Port: n.cfg.NATS.EmbeddedPort, Name: n.cfg.NodeName, Log: n.log,
+			DataDir: n.cfg.NATS.DataDir, SyncAlways: n.cfg.NATS.SyncAlways,
+			Port: n.cfg.NATS.EmbeddedPort, Name: n.cfg.NodeName, Log: n.log,
 		})
 		if err != nil {
 			return err

@@ -48,8 +48,11 @@ type conn struct {
 
 	session string // its id; empty: it is not saved, or not any more
 	saved   uint32 // tick at which it was saved
-	asking  uint32 // tick at which the ping went out that is not answered yet; 0: none
+	asking  uint32 // number of the ping that is not answered yet; 0: none
 	askedAt uint32 // tick of the last one
+	asksAt  uint32 // tick up to which asks is counted
+	asks    uint8  // pings out of turn
+	fed     int32  // bytes of pages that it got in this turn
 	shared  bool   // the session's id is the token's: other connections may have it
 	unsaved bool   // it is to be saved
 	altered bool   // soon, as the subscriptions have changed

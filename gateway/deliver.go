@@ -97,7 +97,7 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, t *track, frame uint32) uint32
 			if c.greet != nil && c.greet.recovers(d.Topic) {
 				continue
 			}
-			l.unread(c)
+			l.unread(c, len(e.subs))
 		}
 		if frame == noFrame {
 			frame = l.enter(d.Frame)
@@ -119,6 +119,9 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 				}
 			}
 			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index || t.skips(c) {
+				continue
+			}
+			if d.At.Offset != 0 && c.greet != nil && c.greet.recovers(d.Topic) {
 				continue
 			}
 			if frame == noFrame {

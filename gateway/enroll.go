@@ -62,6 +62,9 @@ func (l *loop) unlink(c *conn, i int) {
 	if e.kind == kindTopic || e.kind == kindRoom {
 		l.alterSession(c)
 	}
+	if len(l.chasing) > 0 {
+		l.leaveBehind(c, e)
+	}
 	if e.kind != kindTopic {
 		c.others--
 		return

@@ -5,30 +5,35 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
+const (
+	// feedMost is how much of pages a connection gets in one turn, or one page: whoever recovers many topics at once
+	// would run over OUTBOX_SIZE otherwise.
+	feedMost = 64 << 10
+	// feedTopics is for how many topics at once pages are fetched when a connection has taken what it was given.
+	feedTopics = 8
+)
+
 // attach makes a connection a subscriber of a topic or room whose owner answered that its history stands at a position. It is behind
-// until it has all that follows from, where the loop is not just there. waiting: it gets nothing before l.follow.
-func (l *loop) attach(c *conn, e *entry, at, from wire.Position, waiting bool) {
+// until it has all that follows from, and gets nothing before l.follow. read says that the client has all up to from.
+func (l *loop) attach(c *conn, e *entry, at, from wire.Position, read bool) {
 	t := l.tracks[e.name]
 	if t == nil {
 		t = l.newTrack(e.name, at)
 	}
 	l.enroll(c, e)
-	c.baseline(e, from.Offset)
-	delete(t.behind, c.slot)
 	if c.greet != nil {
 		delete(c.greet.since, e.name)
 	}
 	if newer(t.at.Epoch, at.Epoch) {
 		from = t.at // an owner that is behind the loop will find out
 	}
-	if !waiting && samePosition(from, t.at) {
-		l.chase(t)
-		return
+	if read {
+		c.baseline(e, from.Offset)
 	}
 	if t.behind == nil {
 		t.behind = make(map[uint32]*laggard)
 	}
-	t.behind[c.slot] = &laggard{gen: c.gen, at: from, waiting: waiting}
+	t.behind[c.slot] = &laggard{gen: c.gen, at: from, waiting: true}
 	l.want(t, at)
 }
 
@@ -67,9 +72,11 @@ func (l *loop) least(t *track) (from wire.Position, lacks bool) {
 	for slot, b := range t.behind {
 		c := l.conns.get(slot, b.gen)
 		switch {
-		case c == nil || c.state != stateOpen && c.greet == nil || !subscribed(c, l.entries[t.key]):
+		case c == nil || c.state != stateOpen && c.greet == nil:
 			delete(t.behind, slot)
-		case b.waiting || c.out != nil:
+		case b.waiting || c.full():
+		case samePosition(b.at, t.at):
+			delete(t.behind, slot)
 		case !lacks || sameEpoch(b.at.Epoch, from.Epoch) && b.at.Offset < from.Offset:
 			from, lacks = b.at, true
 		}
@@ -77,10 +84,45 @@ func (l *loop) least(t *track) (from wire.Position, lacks bool) {
 	return from, lacks
 }
 
+// full reports whether a connection is to get no pages now.
+func (c *conn) full() bool { return c.out != nil || c.fed >= feedMost }
+
 // tickTracks goes on with those whose sockets were full, and with what failed.
 func (l *loop) tickTracks() {
 	for t := range l.chasing {
 		l.chase(t)
+	}
+	if l.wheel.now-l.swept >= ticks(sweepTracks) {
+		l.swept = l.wheel.now
+		l.forgetTracks()
+	}
+}
+
+// refeed goes on with those who got pages in this turn, which are written, where their sockets took them.
+func (l *loop) refeed() {
+	list := l.fed
+	l.fed = l.fed[:0]
+	for _, r := range list {
+		if c := l.conns.get(r.slot, r.gen); c != nil {
+			c.fed = 0
+			l.chaseFor(c)
+		}
+	}
+}
+
+// chaseFor fetches more of what a connection lacks.
+func (l *loop) chaseFor(c *conn) {
+	if len(l.chasing) == 0 || c.out != nil {
+		return
+	}
+	n := 0
+	for i := range c.subs {
+		if t := l.tracks[c.subs[i].entry.name]; t != nil && t.fetch == 0 && t.skips(c) {
+			l.chase(t)
+			if n++; n == feedTopics {
+				return // the rest with the next page, or tick
+			}
+		}
 	}
 }
 
@@ -110,12 +152,13 @@ func (l *loop) paged(p *wire.Page) {
 		return
 	}
 	t, since := o.track, o.since
+	asked := since.Epoch
 	l.ops.end(p.Op)
 	if t.fetch = 0; l.tracks[t.key] != t {
 		return
 	}
-	if p.Code != 0 {
-		t.retry = l.wheel.now + ticks(fetchPause)
+	if p.Code != 0 || p.First == 0 {
+		l.pause(t)
 		if p.Code == protocol.CodeNotFound { // it has no history any more
 			t.behind, t.wanted = nil, t.at
 		}
@@ -126,16 +169,21 @@ func (l *loop) paged(p *wire.Page) {
 		since = wire.Position{Epoch: p.Top.Epoch}
 	}
 	s := sheet{page: p, since: since.Offset, last: p.First + uint64(p.Len()) - 1}
-	l.hand(t, &s)
-	l.catchUp(t, &s)
-	if !later(p.Top, t.at) && later(t.wanted, t.at) { // the owner does not have it yet
-		t.retry = l.wheel.now + ticks(fetchPause)
-		if newer(p.Top.Epoch, t.wanted.Epoch) {
-			t.wanted = t.at
-		}
+	moved := l.hand(t, &s)
+	moved = l.catchUp(t, &s) || moved
+	if moved {
+		t.vain = 0
+	} else if p.Len() == 0 || newer(asked, p.Top.Epoch) { // the owner does not have it yet, or not any more
+		l.pause(t)
 	}
-	l.advance(t, t.at)
+	t.caughtUp()
 	l.chase(t)
+}
+
+// pause has nothing fetched for a while.
+func (l *loop) pause(t *track) {
+	t.retry = l.wheel.now + ticks(fetchPause)<<min(t.vain, 2)
+	t.vain++
 }
 
 // sheet is a page, and behind which offset it was asked for: what lies between that and its first is lost.
@@ -154,12 +202,12 @@ func (s *sheet) behind(offset uint64) []byte {
 	return s.page.Frames[at:]
 }
 
-// hand gives those who are behind what they lack of the page.
-func (l *loop) hand(t *track, s *sheet) {
-	epoch := s.page.Top.Epoch
+// hand gives those who are behind what they lack of the page. It reports whether anybody got somewhere.
+func (l *loop) hand(t *track, s *sheet) (moved bool) {
+	epoch, e := s.page.Top.Epoch, l.entries[t.key]
 	for slot, b := range t.behind {
 		c := l.conns.get(slot, b.gen)
-		if c == nil || b.waiting || c.out != nil {
+		if c == nil || b.waiting || c.full() {
 			continue
 		}
 		if b.at.Epoch != epoch {
@@ -170,6 +218,8 @@ func (l *loop) hand(t *track, s *sheet) {
 				l.sendGap(c, t, wire.Position{Epoch: epoch})
 			}
 			b.at = wire.Position{Epoch: epoch}
+			c.baseline(e, 0)
+			moved = true
 		}
 		if b.at.Offset < s.since {
 			continue // it came after the page was asked for
@@ -177,37 +227,48 @@ func (l *loop) hand(t *track, s *sheet) {
 		if b.at.Offset+1 < s.page.First {
 			b.at.Offset = s.page.First - 1
 			l.sendGap(c, t, b.at)
+			moved = true
 		}
 		if b.at.Offset < s.last {
-			l.push(c, s.behind(b.at.Offset))
-			l.unread(c)
+			frames := s.behind(b.at.Offset)
+			l.push(c, frames)
+			l.unread(c, len(t.behind))
+			if c.fed == 0 {
+				l.fed = append(l.fed, connRef{c.slot, c.gen})
+			}
+			c.fed += int32(len(frames))
 			b.at.Offset = s.last
+			moved = true
 			l.gw.metrics.recovered.Inc()
 		}
 	}
+	return moved
 }
 
-// catchUp delivers what the loop itself lacks of the page.
-func (l *loop) catchUp(t *track, s *sheet) {
+// catchUp delivers what the loop itself lacks of the page. It reports whether there was anything.
+func (l *loop) catchUp(t *track, s *sheet) (moved bool) {
 	epoch := s.page.Top.Epoch
 	if newer(t.at.Epoch, epoch) {
-		return
+		return false
 	}
 	if t.at.Epoch != epoch {
 		if born(t.at.Epoch) && born(epoch) {
 			l.gapToAll(t, wire.Position{Epoch: epoch})
 		}
+		moved = born(epoch)
 		t.at = wire.Position{Epoch: epoch}
+		l.baseline(t.key, 0)
 	}
 	if t.at.Offset < s.since {
-		return
+		return moved
 	}
 	if t.at.Offset+1 < s.page.First {
 		t.at.Offset = s.page.First - 1
 		l.gapToAll(t, t.at)
+		moved = true
 	}
 	if t.at.Offset >= s.last {
-		return
+		return moved
 	}
 	frames := s.behind(t.at.Offset)
 	for i := int(t.at.Offset + 1 - s.page.First); i < s.page.Len(); i++ {
@@ -216,4 +277,5 @@ func (l *loop) catchUp(t *track, s *sheet) {
 		l.pass(&wire.Deliver{Topic: t.key, Frame: frames[:n:n], SentAt: l.now.UnixMicro(), At: t.at}, t)
 		frames = frames[n:]
 	}
+	return true
 }

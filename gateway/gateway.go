@@ -212,6 +212,10 @@ func (g *Gateway) Live(ctx context.Context) error {
 // returns when they are gone or kill is done. Every goroutine has ended when it returns.
 func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 	defer g.closeHandoffs()
+	if g.sessions != nil {
+		defer g.runSessions()()
+	}
+	defer g.taking.Wait() // behind the verifiers, who begin them
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(kill))
@@ -229,12 +233,8 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 		wg.Go(func() { g.loops[i].run(ctx) })
 		wg.Go(func() { g.readers[i].run(ctx) })
 	}
-	defer g.taking.Wait()
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() { g.verify(ctx) })
-	}
-	if g.sessions != nil {
-		defer g.runSessions()()
 	}
 	failed := make(chan error, 3)
 	server := newHTTPServer(g.cfg.HTTP)

@@ -18,6 +18,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/history/stream"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/store"
@@ -232,7 +233,7 @@ func (h *harness) addRouter() *routerNode {
 	stores, runStores := h.stores(&conns)
 	r, err := router.New(router.Config{
 		Name: "test", Lanes: 2, Conns: conns[:2], Log: h.log, Registerer: registry,
-		History: router.HistoryConfig{Policy: h.policy, Stores: stores, DedupeWindow: window, Memory: 16 << 20},
+		History: shelf.Settings{Policy: h.policy, Stores: stores, DedupeWindow: window, Memory: 16 << 20},
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -261,9 +262,11 @@ func (h *harness) beginPresence() *presenceNode {
 	h.t.Helper()
 	registry := prometheus.NewRegistry()
 	conns := h.connect(registry)
+	stores, runStores := h.stores(&conns)
 	cfg := presence.Config{
-		Name: "test", Lanes: 2, Conns: conns, Log: h.log, Registerer: registry, Queue: h.queue, Seen: h.seen,
+		Name: "test", Lanes: 2, Conns: conns[:2], Log: h.log, Registerer: registry, Queue: h.queue, Seen: h.seen,
 		RoomGrace: 30 * time.Second, MaxRooms: 100, MaxRoomMembers: 1000, RoomReplicas: 1,
+		History: shelf.Settings{Policy: h.policy, Stores: stores, DedupeWindow: window, Memory: 16 << 20},
 	}
 	if h.tunePresence != nil {
 		h.tunePresence(&cfg)
@@ -273,12 +276,12 @@ func (h *harness) beginPresence() *presenceNode {
 		h.t.Fatal(err)
 	}
 	node := &presenceNode{Presence: p, metrics: registry, conns: conns}
-	stop := h.run(conns, func(stop, kill context.Context) error {
+	stop := h.run(conns, withStores(func(stop, kill context.Context) error {
 		if err := p.Run(stop, kill); !node.killed.Load() {
 			return err
 		}
 		return nil
-	})
+	}, runStores))
 	node.stop = func() {
 		node.stopped.Store(true)
 		stop()

@@ -142,6 +142,9 @@ func (l *loop) welcomed(c *conn, g *greeting) {
 	if g.verdict.taken && g.unrestored {
 		l.abandon(c, g)
 	}
+	if g.unrestored {
+		l.unrestore(c, g)
+	}
 	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
 	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g))

@@ -61,11 +61,15 @@ type loop struct {
 	entries  map[string]*entry
 	patterns topic.Tree[*entry]
 	ops      opTable
-	tracks   map[string]*track   // of what has history, by key, see track.go
-	chasing  map[*track]struct{} // those of which something is lacking
-	toSave   []connRef           // whose sessions have changed
-	unsure   []unsure            // connections that are to be asked what they have read
-	departed map[string]departed // sessions of connections that have ended, by id
+	tracks   map[string]*track       // of what has history, by key, see track.go
+	chasing  map[*track]struct{}     // those of which something is lacking
+	swept    uint32                  // tick at which tracks were last looked through
+	fed      []connRef               // connections that got pages in this turn
+	toSave   []connRef               // whose sessions have changed
+	unsure   []unsure                // connections that are to be asked what they have read
+	askNow   []connRef               // connections that are to be asked at the end of the turn what they have read
+	asked    uint32                  // number of the last such ping
+	departed map[sessionKey]departed // sessions of connections that have ended
 
 	// Owners, see upstream.go.
 	self      cluster.Ref
@@ -107,7 +111,7 @@ func newLoop(g *Gateway, index int) (*loop, error) {
 		entries:       make(map[string]*entry),
 		tracks:        make(map[string]*track),
 		chasing:       make(map[*track]struct{}),
-		departed:      make(map[string]departed),
+		departed:      make(map[sessionKey]departed),
 		self:          g.self.Ref,
 		routers:       newRealm(cluster.RoleRouter),
 		presences:     newRealm(cluster.RolePresence),
@@ -190,7 +194,9 @@ func (l *loop) turn(list []ready) {
 		l.ready(&list[i])
 	}
 	l.tick()
+	l.askAtOnce()
 	l.drain()
+	l.refeed()
 	l.flushLinks()
 	clear(l.spare) // the batches are no longer needed
 	l.tally.turn(l.gw.metrics, time.Since(l.now))

@@ -71,6 +71,7 @@ func (l *loop) writable(c *conn) {
 		if c.state == stateClosing {
 			l.lastWritten(c)
 		}
+		l.chaseFor(c)
 		return
 	}
 	for out.left -= n; out.left <= 0; {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/gateway"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
+	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/presence"
 )
@@ -27,6 +28,7 @@ type people struct {
 	presence            func(*presence.Config)
 	redis               string // URL; empty: embedded
 	limits              store.Limits
+	policy              history.Policy // of rooms with history
 }
 
 // startPeople brings up a cluster without routers: users and rooms need none.
@@ -38,7 +40,7 @@ func startPeople(t *testing.T, p people) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	h := &harness{t: t, server: server, log: log, tunePresence: p.presence}
+	h := &harness{t: t, server: server, log: log, tunePresence: p.presence, policy: p.policy}
 	h.openStore(p.redis, p.limits)
 	for range or(p.presences, 2) {
 		h.beginPresence()

@@ -19,10 +19,12 @@ const (
 
 // departed is the session of a connection that has ended.
 type departed struct {
-	user  string
 	state []byte
 	at    uint32 // tick
 }
+
+// sessionKey names a session: ids are each user's own.
+type sessionKey struct{ user, id string }
 
 // sessionOf is what is saved of a connection. whole says that the client has all that it was sent.
 func (l *loop) sessionOf(c *conn, whole bool) store.Session {
@@ -95,9 +97,9 @@ func (l *loop) tickSessions() {
 			l.gw.sessions.Note(l.sessionOf(c, false), false)
 		}
 	}
-	for id, d := range l.departed {
+	for key, d := range l.departed {
 		if l.wheel.now-d.at > ticks(departedTime) {
-			delete(l.departed, id)
+			delete(l.departed, key)
 		}
 	}
 }
@@ -144,32 +146,40 @@ func (l *loop) endSession(c *conn, whole bool) {
 
 func (l *loop) depart(s store.Session) {
 	if len(l.departed) < 1<<16 {
-		l.departed[s.ID] = departed{s.User, s.State, l.wheel.now}
+		l.departed[sessionKey{s.User, s.ID}] = departed{s.State, l.wheel.now}
 	}
 }
 
 // giveBack ends a session that was taken for a connection which has not begun.
 func (l *loop) giveBack(v *verdict) {
 	if v.taken {
-		s := store.Session{ID: v.session, User: v.claims.User, Holder: v.holder, State: v.state}
+		s := v.former()
 		l.gw.sessions.End(s)
 		l.depart(s)
 	}
 }
 
+// former is a session as it was taken.
+func (v *verdict) former() store.Session {
+	return store.Session{ID: v.session, User: v.claims.User, Holder: v.holder, State: v.state}
+}
+
 // yield gives up a session, which another connection has taken, and returns its newest state; nil when there is none here.
 func (l *loop) yield(user, id string, slot, gen uint32) []byte {
-	if c := l.conns.get(slot, gen); c != nil && c.session == id && c.user == user && c.state == stateOpen {
+	c := l.conns.get(slot, gen)
+	if c != nil && c.session == id && c.user == user && c.state == stateOpen {
 		s := l.sessionOf(c, false)
 		c.session = ""
 		l.closeWith(c, protocol.CloseResumed, "resumed elsewhere", endResumed)
 		return s.State
 	}
-	if d, ok := l.departed[id]; ok && d.user == user {
-		delete(l.departed, id)
-		return d.state
+	if c != nil && c.session == id && c.user == user && c.greet != nil {
+		return c.greet.verdict.state // it is told when it notes its session, and closed
 	}
-	return nil
+	key := sessionKey{user, id}
+	d := l.departed[key]
+	delete(l.departed, key)
+	return d.state
 }
 
 // lost ends a connection whose session another one has.

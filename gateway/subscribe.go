@@ -172,11 +172,13 @@ func (l *loop) finish(h uint64, code int) {
 
 // attachFor makes the connection that asked for it a subscriber of a topic with history.
 func (l *loop) attachFor(c *conn, o *op) {
-	from := o.at
-	if o.recovers && o.whole {
+	from, read := o.at, true
+	if t := l.tracks[o.entry.name]; o.recovers && o.whole {
 		from = wire.Position{Offset: o.since.Offset, Epoch: o.at.Epoch}
+	} else if t != nil && l.gets(c, t.key) {
+		from, read = t.sentTo(c), false // to subscribe again, or by name, too, takes nothing away
 	}
-	l.attach(c, o.entry, o.at, from, true)
+	l.attach(c, o.entry, o.at, from, read)
 	p := clientPosition(o.at)
 	o.req.positions[o.entry.name] = protocol.TopicPosition{Offset: p.Offset, Epoch: p.Epoch, Recovered: o.recovers && o.whole}
 }

@@ -22,6 +22,8 @@ type track struct {
 	behind map[uint32]*laggard
 	fetch  uint64 // op; 0: none
 	retry  uint32 // tick before which nothing is fetched
+	vain   uint32 // fetches in a row that brought nothing
+	used   uint32 // tick of the last message
 }
 
 // laggard is a connection that recovers: it gets pages until it has come as far as its loop.
@@ -33,7 +35,7 @@ type laggard struct {
 
 // newTrack begins a track at a position.
 func (l *loop) newTrack(key string, at wire.Position) *track {
-	t := &track{key: cloneKey(l.entries, key), at: at, realm: &l.routers}
+	t := &track{key: cloneKey(l.entries, key), at: at, realm: &l.routers, used: l.wheel.now}
 	if !wire.IsTopic(key) {
 		t.realm = &l.presences
 	}
@@ -60,7 +62,7 @@ func (l *loop) deliver(d *wire.Deliver) {
 		}
 	case t.follows(d.At) || history.Breaks("gap"):
 		l.pass(d, t)
-		l.advance(t, d.At)
+		t.at, t.used = d.At, l.wheel.now
 	case later(d.At, t.at):
 		l.gw.metrics.gaps.Inc()
 		l.want(t, d.At)
@@ -105,11 +107,10 @@ func samePosition(a, b wire.Position) bool {
 
 func newer(a, b uint64) bool { return born(a) && (!born(b) || a > b) }
 
-// advance notes what was delivered. Those who have as much are behind no more.
-func (l *loop) advance(t *track, to wire.Position) {
-	t.at = to
+// caughtUp forgets those who have as much as the loop: they are behind no more.
+func (t *track) caughtUp() {
 	for slot, b := range t.behind {
-		if samePosition(b.at, to) && !b.waiting {
+		if samePosition(b.at, t.at) && !b.waiting {
 			delete(t.behind, slot)
 		}
 	}
@@ -132,11 +133,21 @@ func (l *loop) want(t *track, p wire.Position) {
 	l.chase(t)
 }
 
-// placed takes an owner's word that a history stands elsewhere than this loop told it.
+// placed takes an owner's word of where a history stands: elsewhere than this loop told it, or of a room that is new here.
 func (l *loop) placed(p *wire.Placed) {
 	if t := l.tracks[p.Key]; t != nil && later(p.At, t.at) {
 		l.gw.metrics.tails.Inc()
 		l.want(t, p.At)
+		return
+	}
+	l.beginRoom(p.Key, p.At)
+}
+
+// beginRoom begins the track of a room of which members are here, where there is none.
+func (l *loop) beginRoom(key string, at wire.Position) {
+	if e := l.entries[key]; at.Epoch != 0 && e != nil && e.kind == kindRoom && len(e.subs) > 0 && l.tracks[key] == nil {
+		l.newTrack(key, at)
+		l.baseline(key, at.Offset)
 	}
 }
 
@@ -144,12 +155,13 @@ func (l *loop) placed(p *wire.Placed) {
 // know whether what the former owner stored last has come.
 func (l *loop) tellTracks(r *realm) {
 	for _, t := range l.tracks {
-		if t.realm != r || l.entries[t.key] != nil {
+		if t.realm != r {
 			continue
 		}
 		if u, lane := r.ownerOf(t.hash); u != nil && u != t.owner {
-			t.owner = u
-			l.tellTrack(t, u, lane)
+			if t.owner = u; l.entries[t.key] == nil { // otherwise it was told with the entry
+				l.tellTrack(t, u, lane)
+			}
 		}
 	}
 }
@@ -186,6 +198,51 @@ func (l *loop) dropTracks() {
 	}
 }
 
+const (
+	// trackIdle is after how long without a message the track of a topic that only a pattern brought here is given up: there
+	// may be ever new topics. What is published next begins another.
+	trackIdle = time.Hour
+	// sweepTracks is how often they are looked for.
+	sweepTracks = 5 * time.Minute
+)
+
+// forgetTracks gives up the tracks of topics that only a pattern brought here, a long time ago.
+func (l *loop) forgetTracks() {
+	for key, t := range l.tracks {
+		if l.entries[key] == nil && t.fetch == 0 && l.wheel.now-t.used > ticks(trackIdle) {
+			delete(l.tracks, key)
+			delete(l.chasing, t)
+		}
+	}
+}
+
+// leaveBehind forgets what a connection lacks of topics that it does not get any more, by an entry that it left.
+func (l *loop) leaveBehind(c *conn, e *entry) {
+	leave := func(t *track) {
+		if t.behind[c.slot] != nil && !l.gets(c, t.key) {
+			delete(t.behind, c.slot)
+		}
+	}
+	if e.pattern {
+		for t := range l.chasing {
+			leave(t)
+		}
+	} else if t := l.tracks[e.name]; t != nil {
+		leave(t)
+	}
+}
+
+// gets reports whether a connection is subscribed to a topic, by its name or a pattern, or is in a room.
+func (l *loop) gets(c *conn, key string) (any bool) {
+	if e := l.entries[key]; e != nil && subscribed(c, e) {
+		return true
+	}
+	if l.patterns.Len() > 0 && wire.IsTopic(key) {
+		l.patterns.Match(key, func(_ string, e *entry) { any = any || subscribed(c, e) })
+	}
+	return any
+}
+
 func (l *loop) matched(topic string) (any bool) {
 	l.patterns.Match(topic, func(string, *entry) { any = true })
 	return any
@@ -208,7 +265,11 @@ func (l *loop) gapToAll(t *track, to wire.Position) {
 	told := make(map[*conn]bool)
 	tell := func(e *entry) {
 		for _, s := range e.subs {
-			if c := l.conns.at(s.slot); !told[c] && !t.skips(c) {
+			c := l.conns.at(s.slot)
+			if ch := e.changes[c.slot]; ch != nil && !ch.on(l.source) {
+				continue
+			}
+			if !told[c] && !t.skips(c) {
 				told[c] = true
 				l.sendGap(c, t, to)
 			}
@@ -226,5 +287,5 @@ func clientPosition(p wire.Position) protocol.Position {
 	return protocol.Position{Offset: p.Offset, Epoch: history.Epoch(p.Epoch).String()}
 }
 
-// fetchPause is after how long a fetch that failed is tried again.
+// fetchPause is after how long a fetch that failed, or brought nothing, is tried again; up to four times that, when it goes on so.
 const fetchPause = 500 * time.Millisecond

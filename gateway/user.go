@@ -347,6 +347,10 @@ func (l *loop) roomEnded(r *wire.Enter) {
 		return
 	}
 	room.ready = false
+	if t := l.tracks[room.name]; t != nil { // the next one has a history of its own
+		delete(l.tracks, t.key)
+		delete(l.chasing, t)
+	}
 	for _, s := range slices.Clone(room.subs) {
 		me := l.entries[wire.UserKey(l.conns.at(s.slot).user)]
 		if i := me.membership(room.name); i >= 0 && me.more.rooms[i].room != nil && me.more.rooms[i].version <= r.Version {
@@ -393,6 +397,7 @@ func (l *loop) roomJoined(h uint64, code int) {
 	room, g, slot, gen, to := o.entry, o.greet, o.conn, o.cgen, o.to
 	if code == 0 {
 		room.ready, room.owner = true, to
+		l.placed(&wire.Placed{Key: room.name, At: was.at})
 	} else {
 		l.unjoined[room] = struct{}{}
 	}
@@ -403,6 +408,7 @@ func (l *loop) roomJoined(h uint64, code int) {
 		if code == 0 {
 			l.attachRoom(c, g, &was)
 		}
+		g.unrestored = g.unrestored || code != 0 && g.recovers(room.name)
 		l.greetedBy(c, g)
 	}
 }

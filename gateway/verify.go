@@ -98,6 +98,9 @@ func (g *Gateway) pass(h head, v verdict) {
 	}
 	if !h.loop.mail.post(func(l *loop) { l.verified(h, v) }) && v.refusal == nil {
 		g.open.Add(-1)
+		if v.taken {
+			g.sessions.End(v.former())
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // behind is a number of records, the first that wait for a room, for which messages have to be stored first.
 type behind struct{ n int }
 
-// follows reports whether a record about a room has to wait for messages that are being stored.
+// follows reports whether a record about a room has to wait for messages that are being stored, or for a History that waits for those.
 func (r *registry) follows(h *hall, rec wire.Record) bool {
 	if h.rule == nil {
 		return false
@@ -25,7 +25,10 @@ func (r *registry) follows(h *hall, rec wire.Record) bool {
 		return r.shelf.Waits(h.key)
 	}
 	var a wire.Ask
-	return r.shelf.Storing(h.key) && !(a.Decode(rec.Body) == nil && a.Verb == wire.VerbHistory)
+	if a.Decode(rec.Body) == nil && a.Verb == wire.VerbHistory {
+		return false
+	}
+	return h.queries > 0 || r.shelf.Storing(h.key)
 }
 
 // ripe reports whether the first record that waits for a room may be dealt with. If it has to follow messages it goes on when

@@ -24,6 +24,7 @@ type hall struct {
 	waiting   []waiting
 	bytes     int
 	ripe      int               // how many of waiting, the first ones, may be dealt with although messages wait for the store
+	queries   int               // of its history that are not answered yet
 	behind    *behind           // the next ones, which wait for that; nil: none do
 	askers    map[string]int    // by user: how many of waiting are theirs
 	actor     string            // whose request is being written

@@ -184,7 +184,9 @@ func (r *registry) query(h *hall, from owner.Source, a *wire.Ask) *refusal {
 		return noHistory
 	}
 	ask, name := keepAsk(a), h.name()
+	h.queries++
 	r.shelf.Query(h.key, h.rule, &q, func(f shelf.Found) {
+		h.queries--
 		if f.Code != 0 {
 			r.refuseAsk(from, ask, notRead)
 			return

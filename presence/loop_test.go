@@ -37,6 +37,7 @@ type hereMember struct {
 
 // hereRoom is a room with members' connections here.
 type hereRoom struct {
+	at    wire.Position // in its history
 	ready bool
 	asks  int
 	state wire.State
@@ -125,7 +126,9 @@ func (l *testLoop) listen(room string) {
 			l.Fatalf("joining of %q is answered with %+v", room, d)
 		}
 		h.asks--
-		h.ready = d.Code == 0
+		if h.ready = d.Code == 0; d.Placed {
+			h.at = d.At
+		}
 		l.releaseRoom(room)
 	})
 	l.send(room, func(b []byte) []byte {
@@ -295,7 +298,7 @@ func (l *testLoop) tell(which func(key string) bool) {
 	for _, key := range slices.Sorted(maps.Keys(l.rooms)) {
 		if h := l.rooms[key]; which(key) && h.ready {
 			l.send(key, func(b []byte) []byte {
-				return wire.AppendInterest(b, wire.KindJoin, wire.Interest{Topic: key, State: h.state})
+				return wire.AppendInterest(b, wire.KindJoin, wire.Interest{Topic: key, State: h.state, Placed: h.at.Epoch != 0, At: h.at})
 			})
 		}
 	}
@@ -344,6 +347,12 @@ func (l *testLoop) receive(from ownertest.Lane, rec wire.Record) {
 		var q wire.Queued
 		err = q.Decode(rec.Body)
 		l.queued(&q)
+	case wire.KindPosition:
+		var p wire.Placed
+		err = p.Decode(rec.Body)
+		if h := l.rooms[p.Key]; h != nil {
+			h.at = p.At
+		}
 	case wire.KindResync:
 		l.resyncs++
 		l.note("%d.%d tells %v again", l.gateway.ID, l.index, from)
@@ -383,6 +392,7 @@ func (l *testLoop) deliver(d *wire.Deliver) {
 			c.watches[wire.Name(d.Topic)] = looks(gjson.ParseBytes(slices.Clone(payloadOf(d.Frame))).Get("data"))
 		}
 	case wire.IsRoom(d.Topic):
+		l.follow(d)
 		for _, u := range l.users {
 			if u.inRoom(d.Topic) {
 				u.take(d)
@@ -395,6 +405,18 @@ func (l *testLoop) deliver(d *wire.Deliver) {
 		}
 		u.take(d)
 	}
+}
+
+// follow notes how far a room's history has come.
+func (l *testLoop) follow(d *wire.Deliver) {
+	h := l.rooms[d.Topic]
+	if h == nil || d.At.Offset == 0 {
+		return
+	}
+	if h.at.Epoch == d.At.Epoch && d.At.Offset != h.at.Offset+1 {
+		l.Fatalf("%q goes on with %d after %d", d.Topic, d.At.Offset, h.at.Offset)
+	}
+	h.at = d.At
 }
 
 func (u *hereUser) take(d *wire.Deliver) {

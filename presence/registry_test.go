@@ -10,6 +10,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner/ownertest"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -48,6 +50,7 @@ type club struct {
 	private  bool
 	capacity int
 	members  map[string]bool // false: only invited
+	said     int             // messages in its history
 }
 
 func (c *club) count() (n int) {
@@ -68,13 +71,19 @@ func (c *club) full() bool {
 }
 
 func newSociety(t *testing.T, r *rand.Rand) *society {
-	w := newWorld(t, r, Config{RoomGrace: testGrace, MaxRooms: 100, MaxRoomMembers: testMembers})
+	w := newWorld(t, r, Config{
+		RoomGrace: testGrace, MaxRooms: 100, MaxRoomMembers: testMembers,
+		History: shelf.Settings{Policy: testPolicy, DedupeWindow: time.Minute, Memory: 1 << 20},
+	})
 	s := &society{world: w, users: make(map[string]*person), rooms: make(map[string]*club)}
 	for i := range 7 {
 		s.users["user "+strconv.Itoa(i)] = &person{status: protocol.StatusOnline}
 	}
 	return s
 }
+
+// testPolicy gives some of the rooms a history.
+var testPolicy = history.Policy{{Name: "kept", Rooms: []string{"room0", "room1"}, Size: 50, Age: time.Hour}}
 
 func (s *society) name() string     { return "user " + strconv.Itoa(s.r.IntN(len(s.users))) }
 func (s *society) roomName() string { return "room" + strconv.Itoa(s.r.IntN(4)) }

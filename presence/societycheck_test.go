@@ -39,6 +39,22 @@ func (s *society) checkRooms() {
 	}
 }
 
+// checkPlaces compares how far the loops are in the rooms' histories.
+func (s *society) checkPlaces() {
+	s.Helper()
+	for _, l := range s.loops {
+		for key, h := range l.rooms {
+			c := s.rooms[wire.Name(key)]
+			if c == nil || !h.ready || h.asks > 0 || testPolicy.OfRoom(wire.Name(key)) == nil {
+				continue
+			}
+			if h.at.Epoch == 0 || int(h.at.Offset) != c.said {
+				s.Fatalf("%d.%d thinks that it has up to %v of %q, where %d were said", l.gateway.ID, l.index, h.at, key, c.said)
+			}
+		}
+	}
+}
+
 func (s *society) in(room, user string) bool {
 	return s.rooms[room] != nil && s.rooms[room].members[user]
 }
@@ -57,6 +73,7 @@ func (s *society) check() {
 	s.settle()
 	s.unanswered()
 	s.checkRooms()
+	s.checkPlaces()
 	s.checkWatchers()
 	at := make(map[place]bool)
 	rooms := make(map[string]*hall)

@@ -21,7 +21,10 @@ func (s *society) askRoom(c *testConn, room string) {
 	var verb wire.Verb
 	body := data("room", room)
 	then := func() {}
-	switch s.r.IntN(8) {
+	switch s.r.IntN(9) {
+	case 8:
+		s.history(c, room)
+		return
 	case 0, 1:
 		verb, code, body, then = s.create(c, room)
 	case 2, 3:
@@ -172,6 +175,34 @@ func (s *society) info(c *testConn, room string) {
 	})
 }
 
+// history asks for the last that was said in a room.
+func (s *society) history(c *testConn, room string) {
+	s.settle()
+	club := s.rooms[room]
+	code, want := 0, 0
+	switch {
+	case club == nil:
+		code = protocol.CodeNotFound
+	case !club.members[c.user]:
+		code = protocol.CodeForbidden
+	case testPolicy.OfRoom(room) == nil:
+		code = protocol.CodeNotFound
+	default:
+		want = min(club.said, 10)
+	}
+	s.world.note("%s asks for the history of %s", c.user, room)
+	c.loop.ask(c, wire.VerbHistory, wire.RoomKey(room), data("room", room, "limit", 10, "reverse", true), func(reply gjson.Result, _ wire.Answer) {
+		list := reply.Get("data.publications").Array()
+		if int(reply.Get("data.code").Int()) != code || len(list) != want {
+			s.Fatalf("the history of %s is %s, want code %d or %d messages", room, reply.Raw, code, want)
+		}
+		if want > 0 && int(list[0].Get("metadata.offset").Int()) != club.said {
+			s.Fatalf("the history of %s is %s, want offset %d first", room, reply.Raw, club.said)
+		}
+	})
+	s.settle()
+}
+
 func (c *club) joined() (list []string) {
 	for user, in := range c.members {
 		if in {
@@ -201,6 +232,11 @@ func (s *society) message(c *testConn, room string) {
 		}
 		if code == 0 && int(reply.Get("data.recipients").Int()) != club.count() {
 			s.Fatalf("%s in %s: %s, want %d recipients", c.user, room, reply.Raw, club.count())
+		}
+		if code == 0 && testPolicy.OfRoom(room) != nil {
+			if club.said++; int(reply.Get("data.offset").Int()) != club.said {
+				s.Fatalf("%s in %s: %s, want offset %d", c.user, room, reply.Raw, club.said)
+			}
 		}
 	})
 	s.settle()

@@ -11,9 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/crew"
+	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf/shelftest"
+	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/owner/ownertest"
 	"github.com/realtime-cluster/realtime/pkg/wire"
@@ -26,7 +30,7 @@ type world struct {
 	net        *ownertest.Net
 	cfg        Config
 	redis      *testCrew
-	stores     *testStores            // of histories
+	store      *shelftest.Store       // of histories
 	registries map[uint64][]*registry // by node
 	loops      []*testLoop
 	ids        uint64 // of nodes, gateways, connections and ops, all from one count
@@ -67,6 +71,8 @@ func newWorld(t *testing.T, r *rand.Rand, cfg Config) *world {
 	})
 	m := newMetrics(prometheus.NewRegistry())
 	w.redis = newTestCrew(m)
+	w.store = shelftest.New(w.net.Now, func(write func()) { w.redis.calls = append(w.redis.calls, write) })
+	w.cfg.History.Stores = map[string]history.Store{"kept": w.store}
 	return w
 }
 
@@ -84,6 +90,8 @@ func (w *world) addNode(lanes int) uint64 {
 	id := w.id()
 	m := newMetrics(prometheus.NewRegistry())
 	jetstream := newTestCrew(m)
+	histories := w.cfg.History.Config(lanes, m.overload, metric.For(nil, ""), zap.NewNop())
+	histories.Crew.Start = w.redis.Start
 	w.net.AddNode(id, lanes, func(l *owner.Lane) owner.Handler {
 		x := newRegistry(l, &w.cfg, m, w.redis.Crew, jetstream.Crew, histories)
 		w.registries[id] = append(w.registries[id], x)

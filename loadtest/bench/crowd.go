@@ -30,6 +30,8 @@ type order struct {
 	Count int              `json:"count,omitempty"` // connect: sockets
 	Slot  int              `json:"slot,omitempty"`  // await
 	Total int              `json:"total,omitempty"` // await: messages that each socket is to have got in that slot
+
+	Return *comeback `json:"return,omitempty"` // return, with Addrs, First and Count
 }
 
 // What a crowd may be told to do.
@@ -38,6 +40,8 @@ const (
 	doJoin    = "join"    // have each join crowdRoom
 	doAwait   = "await"   // read until all messages are there
 	doRest    = "rest"    // read for restTime
+	doReturn  = "return"  // open the sockets anew, and read what they missed
+	doVanish  = "vanish"  // close them without a word
 )
 
 // restTime is longer than the events of a large room are gathered.
@@ -49,6 +53,7 @@ type crowdAnswer struct {
 	Took   time.Duration `json:"took"`
 	Events int           `json:"events"` // RoomEvents read since the order before
 	Times  *histogram    `json:"times,omitempty"`
+	Back   *homecoming   `json:"back,omitempty"`
 }
 
 // crowd is a program full of sockets as its parent sees it.

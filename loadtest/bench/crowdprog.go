@@ -31,8 +31,8 @@ func crowdMain() int {
 		fmt.Fprintln(os.Stderr, "crowd:", err)
 		return 1
 	}
-	defer sw.Close()
 	p := &crowdProg{swarm: sw}
+	defer func() { p.swarm.Close() }()
 	sw.Text = p.text
 	orders := make(chan order)
 	go func() {
@@ -63,7 +63,7 @@ func crowdMain() int {
 				return 1
 			}
 		default:
-			if _, err := sw.Poll(time.Millisecond); err != nil {
+			if _, err := p.swarm.Poll(time.Millisecond); err != nil {
 				_ = out.Encode(crowdAnswer{Error: err.Error()})
 				return 1
 			}
@@ -106,6 +106,10 @@ func (p *crowdProg) obey(o order, a *crowdAnswer) error {
 		return nil
 	case doRest:
 		return pollFor(p.swarm, restTime)
+	case doReturn:
+		return p.comeBack(o, a)
+	case doVanish:
+		return p.vanish()
 	}
 	return fmt.Errorf("unknown order %q", o.Do)
 }

@@ -19,10 +19,9 @@ type historyReport struct {
 
 // historyShape is messages to so many topics, each with one subscriber.
 type historyShape struct {
-	Topics int `json:"topics"`
-	// Of both kinds, those with Full come as fast as the publishers' windows allow; the others at a set rate.
-	Full   storedAndLive `json:"full"`
-	Steady storedAndLive `json:"steady"`
+	Topics int           `json:"topics"`
+	Full   storedAndLive `json:"full"`   // as fast as it goes, with a number of messages under way
+	Steady storedAndLive `json:"steady"` // at a set rate
 }
 
 // storedAndLive is the same with history and without.
@@ -53,11 +52,10 @@ const (
 	// historyWindow is how many messages of one publisher are under way, and so, with many topics, about one of each.
 	historyWindow  = 50
 	historyReaders = 100 // sockets over which many topics' subscriptions are spread
-	historyTopics  = 1000
 )
 
-// historyRules gives the topics of storedTopic history.
-const historyRules = `
+// storedRules gives all topics that begin with stored history.
+const storedRules = `
 history:
   - name: bench
     topics: ["stored.>"]
@@ -74,8 +72,8 @@ func measureHistory(ctx context.Context, set settings, log io.Writer) (reps []hi
 		{"1 gateway, 1 router, 3 NATS servers, 3 replicas", cluster.Spec{NATS: 3, Redis: true, Gateways: 1, Routers: 1, Presences: 1}},
 	} {
 		fmt.Fprintf(log, "history: %s\n", in.name)
-		in.spec.Settings = historyRules
-		rep, err := measureStored(ctx, set, in.spec)
+		in.spec.Settings = storedRules
+		rep, err := measureStored(ctx, set, in.spec, log)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", in.name, err)
 		}
@@ -85,19 +83,22 @@ func measureHistory(ctx context.Context, set settings, log io.Writer) (reps []hi
 	return reps, nil
 }
 
-func measureStored(ctx context.Context, set settings, spec cluster.Spec) (rep *historyReport, err error) {
+func measureStored(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (rep *historyReport, err error) {
 	sys, err := startSystem(ctx, set, spec)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = sys.stop(err) }()
+	if err := sys.openStreams(ctx, log); err != nil {
+		return nil, err
+	}
 	r := &historyRun{sys: sys, set: set}
 	if r.swarm, err = swarm.New(); err != nil {
 		return nil, err
 	}
 	defer r.swarm.Close()
 	r.swarm.Text = r.text
-	rep = &historyReport{Shapes: []historyShape{{Topics: 1}, {Topics: min(historyTopics, set.groups*2)}}}
+	rep = &historyReport{Shapes: []historyShape{{Topics: 1}, {Topics: set.historyTopics}}}
 	if err := r.connect(ctx, rep.Shapes); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -119,7 +120,7 @@ func measureStored(ctx context.Context, set settings, spec cluster.Spec) (rep *h
 func (r *historyRun) shape(ctx context.Context, s *historyShape, loads []*load, counts bool) error {
 	for _, in := range []struct {
 		to   *storedAndLive
-		send func(context.Context, *load) error
+		send func(context.Context) error
 	}{{&s.Full, r.full}, {&s.Steady, r.steady}} {
 		for i, to := range []*publishing{&in.to.Stored, &in.to.Live} {
 			if err := r.round(ctx, loads[i], to, in.send, counts); err != nil {

@@ -29,15 +29,15 @@ type historyRun struct {
 	times histogram
 }
 
-// load is the messages to some topics. Each of its streams is numbered by itself: those of one topic, or, where that is
-// one, those of one publisher. In topics with many publishers only these have an order that is known before.
+// load is the messages to some topics. Those of one publisher to one topic are a stream, numbered from 0: only these
+// have an order that is known before.
 type load struct {
 	stored bool
 	topics int
 	sent   []int // by stream
 	seen   []int // likewise
-	read   int   // messages
-	turn   []int // by publisher: streams that it has sent to
+	read   int   // messages of this round
+	turn   [historyPublishers]int
 }
 
 // connect opens the publishers, and the subscribers of each load.
@@ -47,8 +47,8 @@ func (r *historyRun) connect(ctx context.Context, shapes []historyShape) error {
 	}
 	for _, s := range shapes {
 		for _, stored := range []bool{true, false} {
-			streams := max(s.Topics, historyPublishers)
-			l := &load{stored: stored, topics: s.Topics, sent: make([]int, streams), seen: make([]int, streams), turn: make([]int, historyPublishers)}
+			streams := s.Topics * historyPublishers
+			l := &load{stored: stored, topics: s.Topics, sent: make([]int, streams), seen: make([]int, streams)}
 			r.loads = append(r.loads, l)
 			n := min(s.Topics, historyReaders)
 			first := r.swarm.Len()
@@ -76,7 +76,7 @@ func (l *load) topic(t int) string {
 }
 
 // round sends messages of a load, and waits until all are acked and delivered.
-func (r *historyRun) round(ctx context.Context, l *load, to *publishing, send func(context.Context, *load) error, counts bool) error {
+func (r *historyRun) round(ctx context.Context, l *load, to *publishing, send func(context.Context) error, counts bool) error {
 	r.now, r.sent, r.acks, r.times = l, r.sent[:0], 0, histogram{}
 	l.read = 0
 	entries, err := r.entries(ctx)
@@ -86,7 +86,7 @@ func (r *historyRun) round(ctx context.Context, l *load, to *publishing, send fu
 	var took time.Duration
 	cost, err := r.sys.costOf(func() error {
 		begin := time.Now()
-		if err := send(ctx, l); err != nil {
+		if err := send(ctx); err != nil {
 			return err
 		}
 		err := pollUntil(ctx, r.swarm, r.set.patience, func() bool { return r.acks == len(r.sent) && l.read == len(r.sent) })
@@ -136,7 +136,7 @@ func sumMetric(ctx context.Context, list []*cluster.Process, name string, labels
 }
 
 // full keeps historyWindow messages of each publisher under way.
-func (r *historyRun) full(ctx context.Context, l *load) error {
+func (r *historyRun) full(context.Context) error {
 	length := time.Duration(r.set.historySeconds * float64(time.Second))
 	r.until = time.Now().Add(length)
 	for range historyWindow {
@@ -150,20 +150,17 @@ func (r *historyRun) full(ctx context.Context, l *load) error {
 }
 
 // steady sends at the set rate.
-func (r *historyRun) steady(ctx context.Context, l *load) error {
+func (r *historyRun) steady(ctx context.Context) error {
 	r.until = time.Time{}
-	total := int(r.set.historySeconds * float64(r.set.rate))
-	return pace(ctx, r.swarm, r.set.rate, total, func(k int) error { return r.send(k % historyPublishers) })
+	total := int(r.set.historySeconds * float64(r.set.historyRate))
+	return pace(ctx, r.swarm, r.set.historyRate, total, func(k int) error { return r.send(k % historyPublishers) })
 }
 
-// send sends the next message of a publisher.
+// send sends the next message of a publisher, which goes through all topics; each begins elsewhere.
 func (r *historyRun) send(p int) error {
 	l := r.now
-	stream, t := p, 0
-	if l.topics > 1 {
-		t = (p + historyPublishers*l.turn[p]) % l.topics
-		stream = t
-	}
+	t := (p*l.topics/historyPublishers + l.turn[p]) % l.topics
+	stream := p*l.topics + t
 	l.turn[p]++
 	body := payload(stream, l.sent[stream], r.set.payload)
 	l.sent[stream]++

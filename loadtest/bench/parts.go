@@ -40,6 +40,18 @@ func parts() []part {
 			rep.Room, err = measureRoom(ctx, set, log)
 			return err
 		}},
+		{"history", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.History, err = measureHistory(ctx, set, log)
+			return err
+		}},
+		{"recovery", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.Recovery, err = measureRecovery(ctx, set, log)
+			return err
+		}},
+		{"session", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.Session, err = measureSession(ctx, set, log)
+			return err
+		}},
 	}
 }
 

@@ -50,6 +50,9 @@ func (rep *report) print(out io.Writer) error {
 		fmt.Fprintf(w, "RoomMessage\t%s\t%s\t%.2f\n", r.Room.Latency.columns(), r.Room.CPU, r.Ratio)
 		fmt.Fprintf(w, "Broadcast\t%s\t%s\n", r.Topic.Latency.columns(), r.Topic.CPU)
 	}
+	printHistory(w, rep.History)
+	printRecovery(w, rep.Recovery)
+	printSession(w, rep.Session)
 	return w.Flush()
 }
 

@@ -27,6 +27,9 @@ type report struct {
 	Ghosts   *ghostsReport   `json:"ghosts,omitempty"`
 	Direct   []directReport  `json:"direct,omitempty"`
 	Room     *roomReport     `json:"room,omitempty"`
+	History  []historyReport `json:"history,omitempty"`
+	Recovery *recoveryReport `json:"recovery,omitempty"`
+	Session  *sessionReport  `json:"session,omitempty"`
 }
 
 // scenario is what deliveries cost in CPU microseconds.

@@ -34,6 +34,13 @@ type settings struct {
 	directSeconds float64
 	members       int
 
+	historyTopics  int
+	historyRate    int
+	historySeconds float64
+	clients        int
+	missed         int
+	resumable      int
+
 	binary   string
 	json     bool
 	env      []string      // more settings of the server, for tests
@@ -63,6 +70,12 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.directRate, "direct-rate", 1000, "direct messages a second, and, in turns, Broadcasts")
 	f.Float64Var(&s.directSeconds, "direct-seconds", 12, "length of the direct scenario, in each of two clusters")
 	f.IntVar(&s.members, "members", 20000, "members of the room scenario")
+	f.IntVar(&s.historyTopics, "history-topics", 1000, "topics of the history scenario, beside the one")
+	f.IntVar(&s.historyRate, "history-rate", 1000, "messages a second, after as many as there is room for")
+	f.Float64Var(&s.historySeconds, "history-seconds", 1, "length of one round; there are 32 in each of two clusters")
+	f.IntVar(&s.clients, "clients", 10000, "clients of the recovery scenario")
+	f.IntVar(&s.missed, "missed", 100, "messages that each of them missed")
+	f.IntVar(&s.resumable, "resumable", 5000, "connections of the session scenario, in each of two clusters")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
 	f.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	if err := f.Parse(args); err != nil {
@@ -77,7 +90,8 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 		return s, fmt.Errorf("unknown argument %q", f.Arg(0))
 	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 5 ||
 		s.watchers < 1 || s.changes < 1 || s.changeRate < 1 || s.ghosts < 1 || s.kills < 1 || s.pairs < 1 || s.directRate < 1 ||
-		s.directSeconds <= 0 || s.members < 2:
+		s.directSeconds <= 0 || s.members < 2 || s.historyTopics < 1 || s.historyRate < 1 || s.historySeconds <= 0 ||
+		s.clients < 1 || s.missed < 1 || s.resumable < 5:
 		return s, errors.New("a number is too small")
 	case s.groups < 1 || s.groups > s.sockets:
 		return s, errors.New("-topics must be between 1 and -sockets")

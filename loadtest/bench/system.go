@@ -31,7 +31,7 @@ func startSystem(ctx context.Context, set settings, spec cluster.Spec) (*system,
 		"HEARTBEAT_INTERVAL=30m",
 		"CLIENT_TIMEOUT=1h",
 		"LOG_LEVEL=warn",
-	}, set.env...)
+	}, append(spec.Env, set.env...)...)
 	c, err := cluster.Start(ctx, spec)
 	if err != nil {
 		return nil, err

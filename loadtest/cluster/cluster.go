@@ -118,7 +118,7 @@ func (c *Cluster) node(role Role, port int) (*Process, error) {
 		"JWT_SECRET="+c.spec.Secret,
 		"NODE_NAME="+name,
 		"LOG_LEVEL=info",
-		"DATA_DIR="+filepath.Join(c.dir, name),
+		"DATA_DIR="+c.data(name),
 	)
 	natsURL, redisURL := c.NATSURL(), c.RedisURL()
 	var links *Links
@@ -129,7 +129,7 @@ func (c *Cluster) node(role Role, port int) (*Process, error) {
 		}
 		natsURL, redisURL = links.urls()
 	}
-	if role != All {
+	if role != All || len(c.NATS) > 0 {
 		env = append(env, "NATS_URL="+natsURL)
 	}
 	if c.Redis != nil {
@@ -210,6 +210,14 @@ func (c *Cluster) Close() error {
 }
 
 func (c *Cluster) settingsFile() string { return filepath.Join(c.dir, "settings.yaml") }
+
+// data is where a process keeps its data.
+func (c *Cluster) data(name string) string {
+	if c.spec.Data != nil {
+		return c.spec.Data(name)
+	}
+	return filepath.Join(c.dir, name)
+}
 
 func (c *Cluster) logFile(name string) string { return filepath.Join(c.spec.LogDir, name+".log") }
 

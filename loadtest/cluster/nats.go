@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -28,12 +29,19 @@ func (c *Cluster) startNATS(ctx context.Context, n int) error {
 	for i, port := range route {
 		routes[i] = fmt.Sprintf("nats://127.0.0.1:%d", port)
 	}
+	config := filepath.Join(c.dir, "nats.conf")
+	if err := os.WriteFile(config, []byte(c.spec.NATSConfig), 0o644); err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
 	for i := range n {
 		name := fmt.Sprintf("nats-%d", i+1)
 		args := []string{
 			"-n", name, "-a", "127.0.0.1", "-p", fmt.Sprint(client[i]),
 			"-m", fmt.Sprint(monitor[i]),
-			"-js", "-sd", filepath.Join(c.dir, name),
+			"-js", "-sd", c.data(name),
+		}
+		if c.spec.NATSConfig != "" {
+			args = append(args, "-c", config)
 		}
 		if n > 1 {
 			args = append(args, "-cluster_name", "loadtest", "-cluster", routes[i], "-routes", strings.Join(routes, ","))

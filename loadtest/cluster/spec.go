@@ -12,7 +12,7 @@ type Spec struct {
 	Gateways  int
 	Routers   int
 	Presences int
-	All       int // `realtime all` processes, each by itself with an embedded NATS server
+	All       int // `realtime all` processes: with the NATS servers, or without any each by itself with an embedded one
 
 	// Redis says to start a redis-server, which every realtime process gets to know.
 	// Without it REDIS_URL is not set.
@@ -21,6 +21,11 @@ type Spec struct {
 	// Links says that each realtime process reaches each NATS server and Redis through
 	// a proxy of its own, see Process.Links.
 	Links bool
+
+	// NATSConfig is the text of the configuration file of every NATS server, beside what Start says on the command line.
+	NATSConfig string
+	// Data names the directory in which a NATS server or an All keeps its data; by default it goes with the cluster.
+	Data func(process string) string
 
 	// Settings is the text of the settings file of every realtime process; none when
 	// it is empty.

@@ -15,7 +15,8 @@ import (
 
 // Greeting is how a WebSocket begins.
 type Greeting struct {
-	Token string
+	Token   string
+	Session string // to resume; none where it is empty
 	// Messages are sent one after the other, each once the one before it was
 	// answered; the first follows the welcome.
 	Messages [][]byte
@@ -58,7 +59,7 @@ func (s *Swarm) Open(addr netip.AddrPort, g Greeting) (int, error) {
 		return i, err
 	}
 	s.busy++
-	if err := write(fd, upgradeRequest(addr, g.Token)); err != nil {
+	if err := write(fd, upgradeRequest(addr, g)); err != nil {
 		return i, fmt.Errorf("socket %d: %w", i, err)
 	}
 	return i, nil

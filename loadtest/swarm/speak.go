@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -19,9 +20,13 @@ const (
 	wsAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-func upgradeRequest(addr netip.AddrPort, token string) []byte {
-	return fmt.Appendf(nil, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer %s\r\n\r\n", addr, wsKey, token)
+func upgradeRequest(addr netip.AddrPort, g Greeting) []byte {
+	path := "/ws"
+	if g.Session != "" {
+		path += "?session=" + url.QueryEscape(g.Session)
+	}
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer %s\r\n\r\n", path, addr, wsKey, g.Token)
 }
 
 // parse handles what is complete in b and returns the rest.
@@ -107,6 +112,10 @@ func (s *Swarm) greet(i int, text []byte) error {
 			return nil
 		}
 		return s.Text(i, text)
+	case k.stage == welcoming && s.Welcomed != nil:
+		if err := s.Welcomed(i, text); err != nil {
+			return err
+		}
 	}
 	if len(k.greeting) == 0 {
 		k.stage = ready

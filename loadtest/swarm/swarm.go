@@ -24,6 +24,9 @@ type Swarm struct {
 	// or let fall; why says how. Where it is nil that is an error.
 	Closed func(socket int, why error) error
 
+	// Welcomed is called from Poll with each WebSocket's first message, unless it is nil. The bounds of Text are its own, too.
+	Welcomed func(socket int, text []byte) error
+
 	epoll   int
 	sockets []socket
 	events  []unix.EpollEvent
@@ -65,6 +68,9 @@ func New() (*Swarm, error) {
 
 // Len is the number of sockets opened so far.
 func (s *Swarm) Len() int { return len(s.sockets) }
+
+// Greeting is the number of sockets whose greeting is not over.
+func (s *Swarm) Greeting() int { return s.busy }
 
 // Poll waits up to timeout for sockets with something to read, reads each once,
 // and returns how many there were. The timeout is rounded up to a millisecond.

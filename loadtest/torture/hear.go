@@ -19,7 +19,7 @@ const pattern = "t.topic.>"
 func (s *stay) welcome(w client.Welcome) {
 	s.retire(w)
 	r := s.reader
-	r.rec.trace(r.index, "welcome: resumed %t, topics %v, positions %v, of rooms %v", w.Resumed, w.Topics, w.Positions, w.RoomPositions)
+	r.rec.trace(r.index, "welcome on %d, %s: resumed %t, topics %v, positions %v, of rooms %v", s.number, w.ConnectionID, w.Resumed, w.Topics, w.Positions, w.RoomPositions)
 	asked := s.old != nil || w.Resumed
 	s.rec.tell(func(c *history.Checker) {
 		c.Connected(r.index)
@@ -191,7 +191,7 @@ func (s *stay) hear(key int, ok bool, name string, p client.Position, payload, i
 		})
 		return
 	}
-	s.rec.delivered(s.index, key, p, payload, id, user)
+	s.rec.delivered(s.index, s.number, key, p, payload, id, user)
 	s.wait()
 }
 

@@ -38,6 +38,7 @@ type reader struct {
 	// owned by run
 	rng     *rand.Rand
 	session string
+	number  int // of the connection
 
 	stay *stay // the present connection; owned by run
 }
@@ -133,11 +134,12 @@ func (r *reader) drop() {
 // stay is one connection of a reader.
 type stay struct {
 	*reader
-	conn  *client.Client
-	old   *stay         // the connection that it takes over, if that is still open
-	drag  time.Duration // what it takes over each message
-	stuck int           // messages until it reads nothing for a while
-	over  atomic.Bool   // what arrives from here on counts no more
+	number int
+	conn   *client.Client
+	old    *stay         // the connection that it takes over, if that is still open
+	drag   time.Duration // what it takes over each message
+	stuck  int           // messages until it reads nothing for a while
+	over   atomic.Bool   // what arrives from here on counts no more
 
 	// owned by the read goroutine
 	again   chan []string // topics that are to be asked for, again
@@ -145,7 +147,8 @@ type stay struct {
 }
 
 func newStay(r *reader) *stay {
-	s := &stay{reader: r, again: make(chan []string, 8), stuck: -1}
+	r.number++
+	s := &stay{reader: r, number: r.number, again: make(chan []string, 8), stuck: -1}
 	if closed(r.calm) {
 		return s
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,8 +29,9 @@ type recorder struct {
 	silence  gap         // the longest time without any Ack
 	refused  map[int]int // Errors that answered messages, by code
 	counts   map[string]int
-	complete chan struct{} // closed when -messages are acked, or at the first violation with -first
-	over     bool          // complete is closed
+	complete chan struct{}       // closed when -messages are acked, or at the first violation with -first
+	over     bool                // complete is closed
+	recent   map[[2]int][]string // by reader and key, with -v: what arrived last
 }
 
 // gap is a stretch of time.
@@ -40,8 +42,8 @@ func (g gap) length() time.Duration { return g.to - g.from }
 func newRecorder(set *settings, log io.Writer) *recorder {
 	r := &recorder{
 		set: set, start: time.Now(), log: log,
-			sent: make([][]time.Duration, set.writers), byKey: make([]int, set.keys()),
-		refused: make(map[int]int), counts: make(map[string]int),
+		sent: make([][]time.Duration, set.writers), byKey: make([]int, set.keys()),
+		recent: make(map[[2]int][]string), refused: make(map[int]int), counts: make(map[string]int),
 		complete: make(chan struct{}),
 	}
 	r.checker = history.New(history.Config{
@@ -65,6 +67,16 @@ func (r *recorder) tell(event func(c *history.Checker)) {
 func (r *recorder) trace(reader int, format string, args ...any) {
 	if r.set.verbose {
 		fmt.Fprintf(r.log, "%8.3f s: reader %d: %s\n", r.now().Seconds(), reader, fmt.Sprintf(format, args...))
+	}
+}
+
+// remember tells, where a delivery was a violation, what came before it; mu is held.
+func (r *recorder) remember(reader, conn, key int, p client.Position, before int) {
+	at := [2]int{reader, key}
+	list := append(r.recent[at], fmt.Sprintf("%d@%s on %d at %.3f", p.Offset, p.Epoch, conn, r.now().Seconds()))
+	r.recent[at] = list[max(0, len(list)-12):]
+	if r.checker.Found() > before {
+		r.trace(reader, "%s: %s", r.set.name(key), strings.Join(r.recent[at], ", "))
 	}
 }
 
@@ -125,11 +137,14 @@ func (r *recorder) refuse(err error) {
 	}
 }
 
-// delivered is told of what arrived at a reader.
-func (r *recorder) delivered(reader, key int, p client.Position, payload, id, user string) {
+// delivered is told of what arrived at a reader, on its conn-th connection.
+func (r *recorder) delivered(reader, conn, key int, p client.Position, payload, id, user string) {
 	m, ok := messageOf(payload, id, user, key, r.set.payload)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.set.verbose {
+		defer r.remember(reader, conn, key, p, r.checker.Found())
+	}
 	if !ok {
 		r.checker.Note(history.Altered, "reader %d, %s, at %v: %.100q of %q as %q", reader, r.set.name(key), p, payload, user, id)
 	} else {

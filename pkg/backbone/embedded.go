@@ -28,9 +28,13 @@ const readyTimeout = time.Minute
 // EmbeddedConfig configures the NATS server of this process.
 type EmbeddedConfig struct {
 	DataDir string // JetStream's files go to its directory nats; made if missing
-	Port    int    // on 127.0.0.1, without authentication; 0: in-process only
-	Name    string // server name; empty: a random one
-	Log     *zap.Logger
+	// SyncAlways says that what is acknowledged was written to disk before, so that it outlives a power loss; without
+	// it NATS does that every two minutes.
+	SyncAlways bool
+
+	Port int    // on 127.0.0.1, without authentication; 0: in-process only
+	Name string // server name; empty: a random one
+	Log  *zap.Logger
 }
 
 // Embedded is a NATS server with JetStream in this process. It is safe for
@@ -66,6 +70,7 @@ func (e *Embedded) start(cfg EmbeddedConfig, dir string) error {
 		DontListen: cfg.Port == 0,
 		JetStream:  true,
 		StoreDir:   dir,
+		SyncAlways: cfg.SyncAlways,
 		NoSigs:     true,
 	})
 	if err != nil {

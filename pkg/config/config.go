@@ -67,7 +67,8 @@ type NATS struct {
 	ConnectTimeout time.Duration
 	Connections    int // per role
 	DataDir        string
-	EmbeddedPort   int // 0: the embedded server has no TCP listener
+	SyncAlways     bool // of the embedded server, see backbone.EmbeddedConfig
+	EmbeddedPort   int  // 0: the embedded server has no TCP listener
 }
 
 // Redis is how a role reaches Redis.

@@ -241,6 +241,24 @@ func TestLogGoesOnWhenAllHasExpired(t *testing.T) {
 	})
 }
 
+func TestLogKnowsSinceWhenThereIsNothing(t *testing.T) {
+	r := newRig(t)
+	asked := r.now
+	r.then("x")
+	r.now = r.now.Add(3 * time.Second)
+	r.load()
+	if top := r.Top(); !top.Epoch.SeenAt().Equal(asked) {
+		t.Error(top.Epoch.SeenAt())
+	}
+	r.now = r.now.Add(time.Minute)
+	asked = r.now
+	r.Stale(r.now)
+	r.load()
+	if top := r.Top(); !top.Epoch.SeenAt().Equal(asked) {
+		t.Error(top.Epoch.SeenAt())
+	}
+}
+
 func TestLogTakesOverAnotherNumbering(t *testing.T) {
 	r := newRig(t)
 	r.publish("a", "b")

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
+type trimEntry struct {
+	seq, first, last uint64
+	at               time.Time
+}
+
 // TestTrim removes what a log says can be removed, and looks at what is left.
 func TestTrim(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 30 {
 		size := []int{1, 10, 500, 5000}[rng.IntN(4)]
 		l := NewLog("key", &Rule{Size: size, Age: time.Hour}, nil, modelWindow, 0)
-		type entry struct {
-			seq, first, last uint64
-			at               time.Time
-		}
-		var list []entry
+		var list []trimEntry
 		now := modelNow
 		for range 3000 {
 			now = now.Add(time.Duration(rng.IntN(1000)) * time.Millisecond)
-			e := entry{seq: l.seq + 1 + uint64(rng.IntN(3)), first: l.top + 1, at: now}
+			e := trimEntry{seq: l.seq + 1 + uint64(rng.IntN(3)), first: l.top + 1, at: now}
 			l.seq = e.seq
 			for range 1 + rng.IntN(20) {
 				l.top++
@@ -28,13 +29,17 @@ func TestTrim(t *testing.T) {
 			}
 			e.last = l.top
 			list = append(list, e)
-			checkNear(t, l, func(yield func(seq, first, last uint64) bool) {
-				for _, e := range list {
-					if !yield(e.seq, e.first, e.last) {
-						return
-					}
+			lo, hi := l.Near(list[0].first)
+			if lo > list[0].seq || hi <= list[0].seq {
+				t.Fatalf("entry %d is said to be from %d to %d", list[0].seq, lo, hi)
+			}
+			offset := 1 + rng.Uint64N(l.top)
+			lo, hi = l.Near(offset)
+			for _, e := range list {
+				if e.first <= offset && offset <= e.last && (lo > e.seq || hi <= e.seq) {
+					t.Fatalf("%d is in entry %d, not from %d to %d", offset, e.seq, lo, hi)
 				}
-			}, 1+rng.Uint64N(l.top))
+			}
 			before := l.Trim(now)
 			for len(list) > 0 && list[0].seq < before {
 				e := list[0]
@@ -47,16 +52,6 @@ func TestTrim(t *testing.T) {
 			if e := list[0]; e.last+uint64(size)+slack < l.top && now.Sub(e.at) > modelWindow+time.Minute {
 				t.Fatalf("%d to %d of %d are still there after %v", e.first, e.last, l.top, now.Sub(e.at))
 			}
-		}
-	}
-}
-
-func checkNear(t *testing.T, l *Log, list func(func(seq, first, last uint64) bool), offset uint64) {
-	t.Helper()
-	lo, hi := l.Near(offset)
-	for seq, first, last := range seq3(list) {
-		if first <= offset && offset <= last && (lo > seq || hi <= seq) {
-			t.Fatalf("%d is in entry %d, near %d to %d", offset, seq, lo, hi)
 		}
 	}
 }
