@@ -145,6 +145,9 @@ func (l *loop) welcomed(c *conn, g *greeting) {
 	if g.unrestored {
 		l.unrestore(c, g)
 	}
+	if c.first != 0 {
+		l.drainConn(c) // what came in this turn is behind what came before
+	}
 	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
 	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g))

@@ -11,7 +11,7 @@ import (
 // Whatever is lost, comes twice, or late, and whoever owns a topic: each subscriber gets each message once, in order, from its
 // position, or is told of what it does not get.
 func TestTracksAgainstModel(t *testing.T) {
-	seeds, steps := uint64(60), 1500
+	seeds, steps := uint64(150), 1500
 	if testing.Short() {
 		seeds = 10
 	}

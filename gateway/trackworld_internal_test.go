@@ -147,7 +147,7 @@ func (p *past) hears(k *listener, text string) {
 		switch {
 		case !k.exact[topic] && !k.all:
 			p.fatal("%d is not subscribed to %s", k.c.slot, topic)
-		case !known && k.all: // the first that a pattern brings
+		case !known: // the first that a pattern brings
 		case got.Epoch == at.Epoch && got.Offset == at.Offset+1:
 		case !born(at.Epoch) && got.Offset == 1:
 		default:
@@ -198,10 +198,8 @@ func (p *past) replied(k *listener, m gjson.Result) {
 				p.fatal("recovered what was not asked for: %s", m.Raw)
 			case r.Get("recovered").Bool():
 				k.at[name] = wire.Position{Offset: since.Offset, Epoch: at.Epoch}
-			case !was && !k.all:
+			case !was && !k.all: // otherwise it goes on where the pattern is
 				k.at[name] = at
-			case !was: // it goes on where the pattern is
-				delete(k.at, name)
 			}
 		}
 		if q.leaves && !k.all {

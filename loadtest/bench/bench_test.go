@@ -141,6 +141,47 @@ func TestPeopleAndRooms(t *testing.T) {
 	t.Logf("\n%s", out.String())
 }
 
+// Likewise: every client that comes back must have everything that it missed.
+func TestHistoriesAndSessions(t *testing.T) {
+	set, err := parseSettings([]string{"-only=history,recovery,session", "-history-topics=30", "-history-rate=200", "-history-seconds=0.05",
+		"-clients=120", "-missed=20", "-resumable=50"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := measure(t.Context(), set, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rep.History) != 2 {
+		t.Fatalf("history %+v", rep.History)
+	}
+	for _, h := range rep.History {
+		for _, s := range h.Shapes {
+			for _, b := range []storedAndLive{s.Full, s.Steady} {
+				if b.Stored.Messages < 30 || b.Stored.Ack.N != b.Stored.Messages || b.Stored.PerEntry < 1 || b.Live.PerEntry != 0 || b.Ratio <= 0 {
+					t.Errorf("history %s, %d topics: %+v", h.Name, s.Topics, b)
+				}
+			}
+		}
+	}
+	for _, w := range rep.Recovery.Ways {
+		if w.Client.N != 120 || w.Deliveries != 120*20 || w.Pages < 1 || w.CPU <= 0 {
+			t.Errorf("recovery %+v", w)
+		}
+	}
+	if n := rep.Recovery.Ways[0].Resumed; n != 120 {
+		t.Errorf("%d sessions resumed", n)
+	}
+	if s := rep.Session; s.With.RedisBytes <= s.Without.RedisBytes || s.With.Connect.CPU.Median <= 0 || s.With.Second.CPU.Median <= 0 || s.Without.Disconnect.CPU.Median <= 0 {
+		t.Errorf("session %+v", s)
+	}
+	var out strings.Builder
+	if err := rep.print(&out); err != nil {
+		t.Error(err)
+	}
+	t.Logf("\n%s", out.String())
+}
+
 func TestQuantilesAreOnePercentTooLongAtMost(t *testing.T) {
 	var h, first, second histogram
 	for i := range 1000 {
@@ -184,7 +225,7 @@ func TestCPUTimeFollowsTheClock(t *testing.T) {
 
 func TestBadSettingsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"-only=rooms"}, {"-members=1"}, {"extra"}, {"-nonsense"},
+		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"-only=rooms"}, {"-members=1"}, {"-missed=0"}, {"extra"}, {"-nonsense"},
 	} {
 		if _, err := parseSettings(args, io.Discard); err == nil {
 			t.Errorf("%q passed", args)

@@ -11,9 +11,13 @@
 //   - ghosts: from the kill -9 of a gateway to each watcher of its users;
 //   - direct: a direct message beside a Broadcast to one subscriber;
 //   - room: a large room that all join, and its messages beside those of a topic with
-//     the same connections.
+//     the same connections;
+//   - history: topics with history beside topics without, one and many, each with an Ack of each
+//     message: as many as there is room for, and at a steady rate; stored once in one process, and three times in a cluster;
+//   - recovery: clients that all come back at once, each of which missed messages;
+//   - session: two clusters with as many connections, one of which keeps sessions.
 //
-// The first part, a part of idle and one of direct run the whole cluster as one process with
+// The first part, a part of idle, one of direct and one of history run the whole cluster as one process with
 // its embedded NATS server; all others a process for each role, with NATS and Redis.
 //
 // Beside the deliveries it runs, in turns with the server's rounds, a bare

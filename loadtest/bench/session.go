@@ -80,10 +80,8 @@ func measureSession(ctx context.Context, set settings, log io.Writer) (rep *sess
 		sides = append(sides, side)
 	}
 	fmt.Fprintf(log, "session: memory of %d connections\n", set.resumable)
-	for _, s := range sides {
-		if err := s.fill(ctx); err != nil {
-			return nil, err
-		}
+	if err := fillSides(ctx, sides); err != nil {
+		return nil, err
 	}
 	fmt.Fprintf(log, "session: a message a second to each of them\n")
 	for n := range sessionSpells {

@@ -24,6 +24,8 @@ type sessionSide struct {
 	swarm   *swarm.Swarm
 	watch   watch
 	sent    int
+
+	resident, redis [2]int64 // with a fifth of the clients, and with all
 }
 
 func (s *sessionSide) open() (err error) {
@@ -54,27 +56,43 @@ func (s *sessionSide) dial(ctx context.Context, n int) error {
 	return nil
 }
 
-// fill opens all sockets of the servers, which are new, and looks at their memory when a fifth of them is there, and all.
-func (s *sessionSide) fill(ctx context.Context) error {
-	gateway := s.sys.cluster.Gateways[0]
-	var resident, redis [2]int64
-	for i, n := range []int{s.clients / 5, s.clients} {
-		if err := s.dial(ctx, n); err != nil {
+// fillSides opens all sockets of the servers, which are new, and looks at their memory when a fifth of them is there, and all.
+func fillSides(ctx context.Context, sides []*sessionSide) error {
+	var gateways []*cluster.Process
+	for _, s := range sides {
+		gateways = append(gateways, s.sys.cluster.Gateways[0])
+	}
+	clients := sides[0].clients
+	for i, n := range []int{clients / 5, clients} {
+		for _, s := range sides {
+			if err := s.dial(ctx, n); err != nil {
+				return err
+			}
+		}
+		if err := settleMemory(ctx, gateways, sides[0].swarm); err != nil {
 			return err
 		}
-		if err := settleMemory(ctx, []*cluster.Process{gateway}, s.swarm); err != nil {
-			return err
+		for _, s := range sides {
+			if err := s.memory(ctx, i); err != nil {
+				return err
+			}
 		}
-		var err1, err2 error
-		resident[i], err1 = residentBytes(gateway.PID())
-		redis[i], err2 = redisBytes(ctx, s.sys.cluster.Redis)
-		if err := errors.Join(err1, err2); err != nil {
+	}
+	for _, s := range sides {
+		n := float64(clients - clients/5)
+		s.cost.GatewayBytes, s.cost.RedisBytes = float64(s.resident[1]-s.resident[0])/n, float64(s.redis[1]-s.redis[0])/n
+		if err := s.dial(ctx, clients+1); err != nil {
 			return err
 		}
 	}
-	n := float64(s.clients - s.clients/5)
-	s.cost.GatewayBytes, s.cost.RedisBytes = float64(resident[1]-resident[0])/n, float64(redis[1]-redis[0])/n
-	return s.dial(ctx, s.clients+1)
+	return nil
+}
+
+func (s *sessionSide) memory(ctx context.Context, i int) error {
+	var err1, err2 error
+	s.resident[i], err1 = residentBytes(s.sys.cluster.Gateways[0].PID())
+	s.redis[i], err2 = redisBytes(ctx, s.sys.cluster.Redis)
+	return errors.Join(err1, err2)
 }
 
 // spell sends a message each second, to both at the same time: what a process uses is its own.
@@ -155,7 +173,7 @@ func (s *sessionSide) comeAndGo(ctx context.Context, counts bool) error {
 }
 
 // writeTime is longer than it takes until what is new of a session is written.
-const writeTime = time.Second
+const writeTime = 600 * time.Millisecond
 
 // quiet waits until all connections have ended, and their sessions are written.
 func (s *system) quiet(ctx context.Context) error {

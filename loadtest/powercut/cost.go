@@ -19,7 +19,7 @@ import (
 func costs(ctx context.Context, set *settings, out io.Writer) error {
 	fmt.Fprintf(out, "\n%-46s %9s %9s %9s %11s %9s\n", "on the plain disk", "alone/s", "p50", "p99", "many/s", "p50")
 	for _, s := range scenarios {
-		if s.one || !set.plays(s.name) {
+		if s.cut != everything || !set.plays(s.name) {
 			continue
 		}
 		if err := s.cost(ctx, set, out); err != nil {

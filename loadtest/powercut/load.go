@@ -15,7 +15,7 @@ import (
 // window is how many messages of a writer may wait for their Acks.
 const window = 32
 
-var payload = `"` + strings.Repeat("x", 126) + `"`
+var payload = `"` + strings.Repeat("x", 1000) + `"`
 
 // startLoad writes to topics and makes durable rooms until it is stopped or its connections end. stop may be called twice.
 func startLoad(ctx context.Context, set *settings, p *plant, rec *record, round int) (stop func()) {

@@ -6,14 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
-	"github.com/realtime-cluster/realtime/loadtest/powercut/disk"
 	"github.com/realtime-cluster/realtime/loadtest/powercut/mount"
 )
 
@@ -84,37 +82,6 @@ func startPlant(ctx context.Context, set *settings, s *scenario) (p *plant, err 
 	}
 	p.cluster, err = cluster.Start(ctx, spec)
 	return p, err
-}
-
-// cutAll is the power loss of everything at one moment.
-func (p *plant) cutAll(ctx context.Context, torn *rand.Rand) (disk.Forgotten, error) {
-	var g errgroup.Group
-	for _, proc := range p.cluster.Processes() {
-		g.Go(proc.Kill)
-	}
-	err := g.Wait()
-	var all disk.Forgotten
-	for i := range len(p.mounts) {
-		for name, m := range p.mounts {
-			if len(p.mounts) > 1 && name != p.cluster.NATS[i].Name {
-				continue
-			}
-			f, err2 := m.Cut(torn)
-			all.Bytes += f.Bytes
-			all.Changes += f.Changes
-			err = errors.Join(err, err2)
-		}
-	}
-	return all, err
-}
-
-// cutOne is the power loss of one NATS server.
-func (p *plant) cutOne(server int, torn *rand.Rand) (disk.Forgotten, error) {
-	proc := p.cluster.NATS[server]
-	if err := proc.Kill(); err != nil {
-		return disk.Forgotten{}, err
-	}
-	return p.mounts[proc.Name].Cut(torn)
 }
 
 // start starts what does not run and waits until all is ready.

@@ -29,12 +29,6 @@ type report struct {
 	lostRooms int
 }
 
-func (r *report) add(f disk.Forgotten) {
-	r.cuts++
-	r.forgotten.Bytes += f.Bytes
-	r.forgotten.Changes += f.Changes
-}
-
 // clear prepares for another check.
 func (r *report) clear() {
 	r.acked, r.lost, r.moved, r.repeated, r.gaps, r.epochs, r.rooms, r.lostRooms = 0, 0, 0, 0, 0, 0, 0, 0

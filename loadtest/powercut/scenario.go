@@ -16,19 +16,30 @@ type scenario struct {
 	name    string
 	servers int // of NATS; 0: the embedded one
 	always  bool
-	one     bool // the power of one server fails, and not of all
+	cut     kind
 	loses   bool // what was acknowledged must be missing afterwards
 }
+
+// kind is what fails.
+type kind int
+
+const (
+	everything kind = iota // the power of all, at one moment
+	one                    // the power of one server; the others go on
+	another                // the power of one server while another one is behind and the third one crashes
+)
 
 var scenarios = []scenario{
 	{name: "embedded", loses: true},
 	{name: "embedded, SYNC_ALWAYS", always: true},
 	{name: "one server", servers: 1, loses: true},
-	{name: "one server, sync_interval: always", servers: 1, always: true},
+	{name: "one server, always", servers: 1, always: true},
 	{name: "three servers, all cut", servers: 3, loses: true},
-	{name: "three servers, all cut, sync_interval: always", servers: 3, always: true},
-	{name: "three servers, one cut", servers: 3, one: true},
-	{name: "three servers, one cut, sync_interval: always", servers: 3, always: true, one: true},
+	{name: "three servers, all cut, always", servers: 3, always: true},
+	{name: "three servers, one cut", servers: 3, cut: one},
+	{name: "three servers, one cut, always", servers: 3, always: true, cut: one},
+	{name: "three servers, one cut, two crash", servers: 3, cut: another, loses: true},
+	{name: "three servers, one cut, two crash, always", servers: 3, always: true, cut: another},
 }
 
 // play starts the system, cuts its power under load again and again and compares.
@@ -46,7 +57,7 @@ func (s *scenario) play(ctx context.Context, set *settings, number uint64, log i
 		cuts = 1
 	}
 	for i := range cuts {
-		if err := s.cut(ctx, set, p, rec, rep, rng, i); err != nil {
+		if err := s.cutUnderLoad(ctx, set, p, rec, rep, rng, i); err != nil {
 			return nil, fmt.Errorf("cut %d: %w", i+1, err)
 		}
 		if err := check(ctx, p, rec, rep); err != nil {
@@ -59,11 +70,11 @@ func (s *scenario) play(ctx context.Context, set *settings, number uint64, log i
 	return rep, nil
 }
 
-// cut writes for a while, cuts the power meanwhile, and returns when the system is there again.
-func (s *scenario) cut(ctx context.Context, set *settings, p *plant, rec *record, rep *report, rng *rand.Rand, i int) error {
+// cutUnderLoad writes for a while, cuts the power meanwhile, and returns when the system is there again.
+func (s *scenario) cutUnderLoad(ctx context.Context, set *settings, p *plant, rec *record, rep *report, rng *rand.Rand, i int) error {
 	stop := startLoad(ctx, set, p, rec, i)
 	defer stop()
-	if err := sleep(ctx, set.load/3+rand.N(set.load*2/3)); err != nil {
+	if err := sleep(ctx, set.load/3+spell(rng, set.load*2/3)); err != nil {
 		return err
 	}
 	// Every other time some of what was not synced is on the disk nevertheless.
@@ -71,23 +82,19 @@ func (s *scenario) cut(ctx context.Context, set *settings, p *plant, rec *record
 	if i%2 == 0 {
 		torn = nil
 	}
-	if !s.one {
-		f, err := p.cutAll(ctx, torn)
-		rep.add(f)
-		stop()
-		return errors.Join(err, p.start(ctx))
+	switch s.cut {
+	case one:
+		return p.cutOne(ctx, set, rep, rng, torn)
+	case another:
+		return p.cutAnother(ctx, set, rep, rng, torn)
 	}
-	f, err := p.cutOne(rng.IntN(s.servers), torn)
-	rep.add(f)
-	if err != nil {
-		return err
-	}
-	// Meanwhile the others go on.
-	if err := sleep(ctx, rand.N(set.load)); err != nil {
-		return err
-	}
-	return p.start(ctx)
+	err := p.cutAll(rep, torn)
+	stop()
+	return errors.Join(err, p.start(ctx))
 }
+
+// spell is a random duration.
+func spell(rng *rand.Rand, most time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(most))) }
 
 func sleep(ctx context.Context, d time.Duration) error {
 	select {

@@ -52,6 +52,12 @@ func fresh(k Kind) record {
 		return &Places{}
 	case KindResync:
 		return &Resync{}
+	case KindFetch:
+		return &Fetch{}
+	case KindPage:
+		return &Page{}
+	case KindTrack, KindPosition:
+		return &Placed{}
 	}
 	return nil
 }
@@ -97,6 +103,12 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendPlaces(b, r)
 	case *Resync:
 		return AppendResync(b, *r)
+	case *Fetch:
+		return AppendFetch(b, r)
+	case *Page:
+		return AppendPage(b, r)
+	case *Placed:
+		return AppendPlaced(b, k, r)
 	}
 	panic("no such record")
 }
@@ -146,9 +158,32 @@ var (
 		{KindQueued, &Queued{Conn: conn, Batch: 11, Key: UserKey("u"), Frames: []byte{1}}},
 		{KindPlaces, &Places{Key: RoomKey("r"), User: UserKey("u"), Loops: []Place{{1 << 60, 2, 3}, {4, 5, 6}}}},
 		{KindPlaces, &Places{}},
+		{KindJoin, &Interest{Op: 3, Topic: "h", State: State{Body: []byte{}}, Placed: true, At: Position{41, 1<<63 | 5}}},
+		{KindJoin, &Interest{Topic: "h", State: State{Version: 1, Body: []byte("x")}, Placed: true}},
+		{KindDeliver, &Deliver{Loops: 1, Topic: "h", Frame: []byte{1}, At: Position{1, 1<<62 - 1}}},
+		{KindDeliver, &Deliver{
+			Loops: 1, Quiet: true, Sender: conn, Topic: RoomKey("h"), Frame: []byte{1}, State: 7, Except: "u", At: Position{1<<64 - 1, 2},
+		}},
+		{KindDone, &Done{Loop: 63, Op: 77, Placed: true, Whole: true, At: Position{1 << 53, 3}}},
+		{KindDone, &Done{Op: 1, Placed: true}},
+		{KindDone, &Done{Op: 1, Code: 503, Whole: true}},
+		{KindFetch, &Fetch{Op: 1 << 40, Key: "orders.eu", After: Position{9, 1 << 50}, Least: 12}},
+		{KindFetch, &Fetch{}},
+		{KindPage, pageOf(Page{Loop: 5, Op: 6, Top: Position{100, 1 << 50}, First: 10}, "first", "", "third")},
+		{KindPage, &Page{Op: 6, Code: 404, Lengths: []byte{}, Frames: []byte{}}},
+		{KindTrack, &Placed{Key: "orders.eu", At: Position{8, 9}}},
+		{KindPosition, &Placed{Loops: 1 << 63, Key: RoomKey("h"), At: Position{8, 1 << 63}}},
 		{KindMember, &Member{Key: UserKey("u"), Other: RoomKey("r"), Version: 12, Out: true, Durable: true, Ask: true, Tell: "deleted", By: "o", Count: 9}},
 	}
 )
+
+// pageOf is a page with these frames.
+func pageOf(p Page, frames ...string) *Page {
+	for _, f := range frames {
+		p.Add([]byte(f))
+	}
+	return &p
+}
 
 func batchOf(recs ...func([]byte) []byte) []byte {
 	b := AppendHeader(nil, Header{FromID: 1, Seq: 1, Base: 1})
@@ -291,6 +326,11 @@ func TestLoops(t *testing.T) {
 		{"of lane 261", KindAck, &Ack{Lane: 261, Dir: DirUp}, 0},
 		{"of a down link", KindAck, &Ack{Lane: 5, Dir: DirDown}, 0},
 		{"publish", KindPublish, &Publish{Conn: Conn{Loop: 3}}, 0},
+		{"page", KindPage, &Page{Loop: 4}, 1 << 4},
+		{"page for no loop that can be", KindPage, &Page{Loop: 64}, 0},
+		{"position", KindPosition, &Placed{Loops: 6}, 6},
+		{"track", KindTrack, &Placed{Loops: 6}, 0},
+		{"fetch", KindFetch, &Fetch{Op: 3}, 0},
 	}
 	for _, tt := range tests {
 		if got := only(t, encode(batchOf(), tt.kind, tt.rec)).Loops(); got != tt.want {

@@ -58,7 +58,6 @@ func readTail(ctx context.Context, store history.Store, key string, after uint64
 	}
 	t.Last = last.Seq
 	if !fresh && last.Seq <= after {
-		t.Last = after // the leader is not behind its own word; should it be, a write tells
 		return t, nil
 	}
 	if fresh && last.Time.Before(since) {

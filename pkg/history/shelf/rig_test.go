@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf/shelftest"
 	"github.com/realtime-cluster/realtime/pkg/metric"
@@ -35,9 +36,11 @@ func newRig(t *testing.T, rule history.Rule) *rig {
 	}
 	rule.Name = "kept"
 	r.store = shelftest.New(r.Now, func(write func()) { r.work = append(r.work, write) })
+	overload := prometheus.NewCounter(prometheus.CounterOpts{Name: "overload"})
 	cfg := Settings{
 		Policy: history.Policy{&rule}, Stores: map[string]history.Store{"kept": r.store}, DedupeWindow: time.Minute, Memory: 64 << 10,
-	}.Config(1, prometheus.NewCounter(prometheus.CounterOpts{Name: "overload"}), metric.For(prometheus.NewRegistry(), "test"), zap.NewNop())
+	}.Config(1, overload, metric.For(prometheus.NewRegistry(), "test"), zap.NewNop())
+	cfg.Crew = crew.New(overload) // without a circuit breaker, which has a clock of its own
 	cfg.Crew.Start = func(f func()) { r.work = append(r.work, f) }
 	r.Shelf = New(r, cfg, r)
 	return r

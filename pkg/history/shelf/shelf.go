@@ -58,6 +58,8 @@ type volume struct {
 	oldest   history.Position // one that the store had
 	since    time.Time        // when it had
 	large    time.Time        // when older publications turned out to be more than can be remembered
+	audits   int              // how often the store was asked for what the log does not know of
+	audited  time.Time        // when it was last
 }
 
 // New makes a Shelf.

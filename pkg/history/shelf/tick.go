@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/realtime-cluster/realtime/pkg/history"
 )
 
 const (
@@ -11,6 +13,10 @@ const (
 	sweepEvery = 5 * time.Second
 	// idleTime is after how long a log that nobody uses is given up: it is read again when it is.
 	idleTime = 10 * time.Minute
+	// auditFirst is how often it is looked up, at the beginning, whether another owner has written to a log after this one
+	// read it: a write of a deposed owner can take place late, and nobody here would know. auditLater is how often from then on.
+	auditFirst, auditLater = 5 * time.Second, time.Minute
+	auditsFirst            = 3
 )
 
 // Tick does what is due by time. It is called some times a second.
@@ -41,6 +47,8 @@ func (s *Shelf) sweep(now time.Time) {
 			}
 		}
 		v.Expire(now.Add(-s.cfg.Window))
+		v.Tick(now)
+		s.audit(v, now)
 		if now.Sub(v.used) > idleTime && !v.Busy() && !v.trimming && !v.filling {
 			s.remove(v)
 			continue
@@ -53,6 +61,20 @@ func (s *Shelf) sweep(now time.Time) {
 	if memory > s.cfg.Memory {
 		s.forget(memory)
 	}
+}
+
+// audit has it looked up, when that is due, whether the store has what the log does not know of.
+func (s *Shelf) audit(v *volume, now time.Time) {
+	every := auditLater
+	if v.audits < auditsFirst {
+		every = auditFirst
+	}
+	if !v.Known() || v.Busy() || now.Sub(v.audited) < every || len(s.tells) >= tellsMost {
+		return
+	}
+	v.audits++
+	v.audited = now
+	s.tells = append(s.tells, telling{v.Key, v.Rule, v.Top(), func(history.Position) {}})
 }
 
 // forget gives up what the logs remember that were not used for longest, until a tenth of the memory is free.
