@@ -33,6 +33,7 @@ test-race: ## test with the race detector
 lint: ## go vet, staticcheck, gofmt, golangci-lint
 	go vet ./...
 	go vet -tags broken ./pkg/history/...
+	go vet -tags powercut ./loadtest/powercut/...
 	go tool staticcheck ./...
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI_LINT) run ./...
@@ -63,6 +64,13 @@ bench-directory: ## the part of bench about 100,000 users of simulated gateways
 .PHONY: torture
 torture: ## kill, stop and cut off processes while a checker looks for lost and repeated messages; needs redis-server
 	go run ./loadtest/torture $(TORTURE)
+
+# POWERCUT="-cuts 20 -only embedded -seed 7" says what to play, and so on; POWERCUT=-h lists the flags. Not part of make test:
+# the disks it cuts the power of are mounted by FUSE. It needs Linux, /dev/fuse and root. The same as a test:
+# go test -tags powercut ./loadtest/powercut/...
+.PHONY: powercut
+powercut: ## cut the power of disks and see what survives; needs root and /dev/fuse
+	go run ./loadtest/powercut $(POWERCUT)
 
 .PHONY: clean
 clean: ## remove what build and run made

@@ -27,6 +27,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/cli"
 	"github.com/realtime-cluster/realtime/pkg/config"
 	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/history/stream"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
@@ -291,6 +292,24 @@ func (n *node) buildHistories(ctx context.Context) error {
 	return nil
 }
 
+// historySettings are those of one of the roles that own histories, which share the memory.
+func (n *node) historySettings() shelf.Settings {
+	h := shelf.Settings{
+		Policy: n.cfg.Settings.History, Stores: n.histories, DedupeWindow: n.cfg.History.DedupeWindow, Memory: n.cfg.History.Memory,
+	}
+	if n.cfg.Command == config.CommandAll {
+		h.Memory /= 2
+	}
+	return h
+}
+
+// watchHistory makes histories a part of /health, where there are any.
+func (n *node) watchHistory(name string, ready func() error) {
+	if len(n.cfg.Settings.History) > 0 {
+		n.health = append(n.health, ops.Part{Name: name, Ready: ready})
+	}
+}
+
 // buildQueue makes what presence keeps in Redis. Last seen times are written after the end of the role,
 // which may have noted some.
 func (n *node) buildQueue(ctx context.Context) error {
@@ -314,6 +333,9 @@ func (n *node) buildPresence(ctx context.Context) error {
 	if err := n.buildQueue(ctx); err != nil {
 		return err
 	}
+	if err := n.buildHistories(ctx); err != nil {
+		return err
+	}
 	replicas := n.cfg.Presence.RoomReplicas
 	if n.embedded != nil {
 		replicas = 1
@@ -322,13 +344,14 @@ func (n *node) buildPresence(ctx context.Context) error {
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
 		Log: n.log.Named(config.CommandPresence), Registerer: n.registry,
 		Queue: n.queue, Seen: n.seen, RoomGrace: n.cfg.Presence.RoomGrace, MaxRooms: n.cfg.Presence.MaxRooms,
-		MaxRoomMembers: n.cfg.Presence.MaxRoomMembers, RoomReplicas: replicas,
+		MaxRoomMembers: n.cfg.Presence.MaxRoomMembers, RoomReplicas: replicas, History: n.historySettings(),
 	})
 	if err != nil {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: p.Ready, Vital: n.cfg.Command != config.CommandAll})
 	n.health = append(n.health, ops.Part{Name: "jetstream", Ready: p.RoomsReady})
+	n.watchHistory("room_history", p.HistoryReady)
 	n.parts = append(n.parts, process.Part{Name: config.CommandPresence, Run: p.Run, Started: p.Started()})
 	return nil
 }
@@ -343,18 +366,13 @@ func (n *node) buildRouter(ctx context.Context) error {
 	}
 	r, err := router.New(router.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
-		Log: n.log.Named(config.CommandRouter), Registerer: n.registry, History: router.HistoryConfig{
-			Policy: n.cfg.Settings.History, Stores: n.histories,
-			DedupeWindow: n.cfg.History.DedupeWindow, Memory: n.cfg.History.Memory,
-		},
+		Log: n.log.Named(config.CommandRouter), Registerer: n.registry, History: n.historySettings(),
 	})
 	if err != nil {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: config.CommandRouter, Ready: r.Ready, Vital: true})
-	if len(n.cfg.Settings.History) > 0 {
-		n.health = append(n.health, ops.Part{Name: "history", Ready: r.HistoryReady})
-	}
+	n.watchHistory("topic_history", r.HistoryReady)
 	n.parts = append(n.parts, process.Part{Name: config.CommandRouter, Run: r.Run, Started: r.Started()})
 	return nil
 }

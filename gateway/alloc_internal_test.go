@@ -2,13 +2,18 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
 
+	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/store"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -130,6 +135,98 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A message with a place in a history costs no more, with sessions on either: who is subscribed by its name, by a pattern, or by both.
+func TestHistoryDeliveryAllocatesNothing(t *testing.T) {
+	for _, sub := range []string{`"h.a"`, `"h.*"`, `"h.a","h.*"`} {
+		t.Run(sub, func(t *testing.T) {
+			const subscribers, runs = 100, 10
+			l := idleLoop(t, nil, nil)
+			l.gw.sessions = store.NewSessions(openStore(t), time.Minute, func(string, string) {})
+			l.routersAre(2)
+			var peers []int32
+			for range subscribers {
+				c, peer := l.connect(t)
+				c.session = newSessionID(&auth.Claims{})
+				peers = append(peers, peer)
+				l.input(c, masked(`{"type":"Subscribe","data":{"topics":[`+sub+`]}}`))
+			}
+			for _, h := range l.ops.handles(func(*op) bool { return true }) {
+				l.done(wire.Done{Op: h, Placed: !l.ops.find(h).entry.pattern, At: wire.Position{Offset: 1, Epoch: 1}})
+			}
+			l.turn(nil)
+			var batches [][]byte
+			for at := uint64(2); len(batches) < (runs+2)*perRun/10; {
+				b := wire.AppendHeader(nil, wire.Header{FromID: 2, Lanes: 1, ToInc: 0})
+				for range 3 {
+					b = wire.AppendDeliver(b, &wire.Deliver{Loops: 1, Topic: "h.a", Frame: delivered, SentAt: 1, At: wire.Position{Offset: at, Epoch: 1}})
+					at++
+				}
+				batches = append(batches, b)
+			}
+			buf := make([]byte, 64<<10)
+			got := 0
+			run := func() {
+				for range perRun / 10 {
+					l.mail.postBatch(batches[0])
+					batches = batches[1:]
+					l.turn(nil)
+				}
+				for _, p := range peers {
+					n, _ := readSocket(p, buf)
+					got += bytes.Count(buf[:n], delivered)
+				}
+				l.acked()
+			}
+			run()
+			if n := testing.AllocsPerRun(runs, run); n > 0 {
+				t.Errorf("%v allocations in %d deliveries", n, subscribers*perRun/10*3)
+			}
+			if want := (runs + 2) * subscribers * perRun / 10 * 3; got != want {
+				t.Errorf("%d messages arrived, want %d", got, want)
+			}
+		})
+	}
+}
+
+// An answer to a ping that asks what the client has read, and that ping, cost nothing.
+func TestConfirmAllocatesNothing(t *testing.T) {
+	l := idleLoop(t, nil, nil)
+	l.gw.sessions = store.NewSessions(openStore(t), time.Minute, func(string, string) {})
+	l.routersAre(2)
+	c, peer := l.connect(t)
+	c.session = "s"
+	l.input(c, masked(`{"type":"Subscribe","data":{"topics":["h.a"]}}`))
+	for _, h := range l.ops.handles(func(*op) bool { return true }) {
+		l.done(wire.Done{Op: h, Placed: true, At: wire.Position{Offset: 1, Epoch: 1}})
+	}
+	l.turn(nil)
+	buf := make([]byte, 64<<10)
+	payload := make([]byte, 0, 16)
+	n := testing.AllocsPerRun(20, func() {
+		for range perRun {
+			l.askConfirm(c)
+			l.drain()
+			payload = binary.LittleEndian.AppendUint32(append(payload[:0], confirmMark...), c.asking)
+			l.confirmRead(c, payload)
+			_, _ = readSocket(peer, buf)
+		}
+	})
+	if n > 0 || c.asking != 0 {
+		t.Errorf("%v allocations in %d pings", n, perRun)
+	}
+}
+
+// openStore is a store in memory.
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{Role: "test", Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }
 
 // delivered is the frame in every record of deliverBatch.

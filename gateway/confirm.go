@@ -97,7 +97,8 @@ func (l *loop) askConfirm(c *conn) {
 			c.subs[i].sent = uint32(t.sentTo(c).Offset)
 		}
 	}
-	l.sendControl(c, opPing, binary.LittleEndian.AppendUint32([]byte(confirmMark), c.asking))
+	l.key = binary.LittleEndian.AppendUint32(append(l.key[:0], confirmMark...), c.asking)
+	l.sendControl(c, opPing, l.key)
 }
 
 // confirmRead takes the answer to such a ping.

@@ -91,7 +91,7 @@ func (w *world) addNode(lanes int) uint64 {
 	m := newMetrics(prometheus.NewRegistry())
 	jetstream := newTestCrew(m)
 	histories := w.cfg.History.Config(lanes, m.overload, metric.For(nil, ""), zap.NewNop())
-	histories.Crew.Start = w.redis.Start
+	histories.Crew = w.redis.Crew // its own has a circuit breaker, and that a clock
 	w.net.AddNode(id, lanes, func(l *owner.Lane) owner.Handler {
 		x := newRegistry(l, &w.cfg, m, w.redis.Crew, jetstream.Crew, histories)
 		w.registries[id] = append(w.registries[id], x)

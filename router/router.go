@@ -27,9 +27,6 @@ type Config struct {
 	History shelf.Settings
 }
 
-// HistoryConfig is shelf.Settings.
-type HistoryConfig = shelf.Settings
-
 // Router is one router node.
 type Router struct {
 	node *owner.Node

@@ -18,6 +18,7 @@ type comeback struct {
 	Positions []client.Position `json:"positions"` // behind what they had got; by topic
 	From      int               `json:"from"`      // number of the first message that they missed
 	Missed    int               `json:"missed"`    // how many
+	AtOnce    int               `json:"at_once"`   // sockets that have connected without having everything yet, at most
 	Recover   bool              `json:"recover"`   // Subscribe with recover
 	Resume    bool              `json:"resume"`    // ask for the session, and recover only where it is not resumed
 }
@@ -39,10 +40,6 @@ type returning struct {
 	outcome *homecoming
 }
 
-// returnsAtOnce is how many clients of a crowd have connected without having everything yet, at most: less than a
-// listen queue holds.
-const returnsAtOnce = 2000
-
 func (p *crowdProg) vanish() (err error) {
 	p.swarm.Close()
 	p.swarm, err = swarm.New()
@@ -62,7 +59,7 @@ func (p *crowdProg) comeBack(o order, a *crowdAnswer) error {
 		if _, err := p.swarm.Open(o.Addrs[i%len(o.Addrs)], g); err != nil {
 			return err
 		}
-		if err := r.await(func() bool { return i-r.complete() < returnsAtOnce }); err != nil {
+		if err := r.await(func() bool { return i-r.complete() < r.AtOnce }); err != nil {
 			return err
 		}
 	}

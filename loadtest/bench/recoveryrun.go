@@ -110,6 +110,7 @@ func (r *recoveryRun) measure(ctx context.Context, how *comeback) (back comingBa
 	if err != nil {
 		return back, err
 	}
+	how.AtOnce = max(r.set.atOnce/len(r.crowds), 1)
 	times := histogram{}
 	cost, err := r.sys.costOf(func() error {
 		begin := time.Now()
@@ -128,7 +129,7 @@ func (r *recoveryRun) measure(ctx context.Context, how *comeback) (back comingBa
 			back.Resumed += a.Back.Resumed
 		}
 		back.Seconds = time.Since(begin).Seconds()
-		time.Sleep(confirmTime) // the price of knowing that they have read it belongs to it
+		time.Sleep(r.set.confirmTime()) // the price of knowing that they have read it belongs to it
 		return nil
 	})
 	if err != nil {
@@ -147,7 +148,12 @@ func (r *recoveryRun) measure(ctx context.Context, how *comeback) (back comingBa
 }
 
 // confirmTime is longer than it takes until sessions are saved with what their clients have read.
-const confirmTime = 3 * time.Second
+func (s settings) confirmTime() time.Duration {
+	if s.brisk {
+		return 300 * time.Millisecond
+	}
+	return 3 * time.Second
+}
 
 func (r *recoveryRun) counters(ctx context.Context) (list [5]float64, err error) {
 	var errs []error

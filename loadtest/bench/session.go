@@ -49,11 +49,14 @@ func (s *stepCost) add(cost roleTimes, n int) {
 
 func (s *stepCost) finish() { s.CPU, s.Roles = sum(s.cpu), s.roles.per(s.n) }
 
-const (
-	sessionRounds  = 4 // of connecting and disconnecting; the first does not count
-	sessionSeconds = 4 // of one round with messages
-	sessionSpells  = 4 // rounds with messages; likewise
-)
+// sessionRounds is how many there are of connecting and breaking off, and how many with messages; the first ones do not count.
+// A round with messages takes so many seconds.
+func (s settings) sessionRounds() (rounds, seconds int) {
+	if s.brisk {
+		return 2, 1
+	}
+	return 4, 4
+}
 
 func measureSession(ctx context.Context, set settings, log io.Writer) (rep *sessionReport, err error) {
 	rep = &sessionReport{Clients: set.resumable}
@@ -84,13 +87,14 @@ func measureSession(ctx context.Context, set settings, log io.Writer) (rep *sess
 		return nil, err
 	}
 	fmt.Fprintf(log, "session: a message a second to each of them\n")
-	for n := range sessionSpells {
-		if err := spell(ctx, sides, n > 0); err != nil {
+	rounds, seconds := set.sessionRounds()
+	for n := range rounds {
+		if err := spell(ctx, sides, seconds, n > 0); err != nil {
 			return nil, err
 		}
 	}
 	fmt.Fprintf(log, "session: they connect, and break off\n")
-	for n := range sessionRounds {
+	for n := range rounds {
 		for _, s := range sides {
 			if err := s.comeAndGo(ctx, n > 0); err != nil {
 				return nil, err

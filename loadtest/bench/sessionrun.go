@@ -96,7 +96,7 @@ func (s *sessionSide) memory(ctx context.Context, i int) error {
 }
 
 // spell sends a message each second, to both at the same time: what a process uses is its own.
-func spell(ctx context.Context, sides []*sessionSide, counts bool) error {
+func spell(ctx context.Context, sides []*sessionSide, seconds int, counts bool) error {
 	var before []roleTimes
 	for _, s := range sides {
 		used, err := s.sys.cpu()
@@ -105,7 +105,7 @@ func spell(ctx context.Context, sides []*sessionSide, counts bool) error {
 		}
 		before = append(before, used)
 	}
-	for begin, n := time.Now(), 0; n < sessionSeconds; n++ {
+	for begin, n := time.Now(), 0; n < seconds; n++ {
 		for _, s := range sides {
 			if err := s.publish(); err != nil {
 				return err
@@ -136,7 +136,7 @@ func spell(ctx context.Context, sides []*sessionSide, counts bool) error {
 		for role := range after {
 			after[role] -= before[i][role]
 		}
-		s.cost.Second.add(after, s.clients*sessionSeconds)
+		s.cost.Second.add(after, s.clients*seconds)
 	}
 	return nil
 }

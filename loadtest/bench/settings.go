@@ -39,12 +39,14 @@ type settings struct {
 	historySeconds float64
 	clients        int
 	missed         int
+	atOnce         int
 	resumable      int
 
 	binary   string
 	json     bool
 	env      []string      // more settings of the server, for tests
 	patience time.Duration // bounds the wait for the deliveries of one message
+	brisk    bool          // for tests: fewer and shorter rounds
 }
 
 func parseSettings(args []string, log io.Writer) (settings, error) {
@@ -74,6 +76,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.historyRate, "history-rate", 1000, "messages a second, after as many as there is room for")
 	f.Float64Var(&s.historySeconds, "history-seconds", 1, "length of one round; there are 32 in each of two clusters")
 	f.IntVar(&s.clients, "clients", 10000, "clients of the recovery scenario")
+	f.IntVar(&s.atOnce, "at-once", 2000, "how many of them are coming back at any time, at most")
 	f.IntVar(&s.missed, "missed", 100, "messages that each of them missed")
 	f.IntVar(&s.resumable, "resumable", 5000, "connections of the session scenario, in each of two clusters")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")
@@ -91,7 +94,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 5 ||
 		s.watchers < 1 || s.changes < 1 || s.changeRate < 1 || s.ghosts < 1 || s.kills < 1 || s.pairs < 1 || s.directRate < 1 ||
 		s.directSeconds <= 0 || s.members < 2 || s.historyTopics < 1 || s.historyRate < 1 || s.historySeconds <= 0 ||
-		s.clients < 1 || s.missed < 1 || s.resumable < 5:
+		s.clients < 1 || s.missed < 1 || s.atOnce < 1 || s.resumable < 5:
 		return s, errors.New("a number is too small")
 	case s.groups < 1 || s.groups > s.sockets:
 		return s, errors.New("-topics must be between 1 and -sockets")

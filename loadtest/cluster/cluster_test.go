@@ -38,6 +38,7 @@ func standIn() {
 		os.Exit(3)
 	}
 	println("redis " + os.Getenv("REDIS_URL"))
+	println("settings " + os.Getenv("SETTINGS_FILE"))
 	h := &hub.Hub{}
 	go func() { _ = http.ListenAndServe(os.Getenv("HOST")+":"+os.Getenv("PORT"), h.Handler()) }()
 	term := make(chan os.Signal, 1)

@@ -28,13 +28,16 @@ func check(ctx context.Context, p *plant, rec *record, rep *report) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	rep.clear()
-	rep.refused = rec.refused
-	for _, topic := range slices.Sorted(maps.Keys(rec.messages)) {
-		stored, err := readTopic(ctx, c, topic)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", topic, err)
+	rep.histories = len(rec.messages)
+	for k, acked := range rec.messages {
+		stored, err := read(ctx, c, k)
+		if client.Code(err) == 404 { // the room is gone
+			err = nil
 		}
-		rep.compare(rec.messages[topic], stored)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", k.name, err)
+		}
+		rep.compare(acked, stored)
 	}
 	for _, room := range slices.Sorted(maps.Keys(rec.rooms)) {
 		if err := checkRoom(ctx, c, room, rec.rooms[room], rep); err != nil {
@@ -44,13 +47,22 @@ func check(ctx context.Context, p *plant, rec *record, rep *report) error {
 	return nil
 }
 
-// readTopic reads all that a topic has.
-func readTopic(ctx context.Context, c *client.Client, topic string) ([]client.Delivery, error) {
-	var all []client.Delivery
+// message is what is stored of one, in a topic or a room.
+type message struct {
+	id, payload string
+	client.Position
+}
+
+// read reads all that a topic or room has.
+func read(ctx context.Context, c *client.Client, k key) ([]message, error) {
+	var all []message
 	for {
-		req := client.HistoryRequest{Topic: topic, Limit: 1000}
+		req := client.HistoryRequest{Limit: 1000}
+		if req.Topic = k.name; k.room {
+			req.Topic, req.Room = "", k.name
+		}
 		if n := len(all); n > 0 {
-			req.Since = &client.Position{Offset: all[n-1].Offset, Epoch: all[n-1].Epoch}
+			req.Since = &all[n-1].Position
 		}
 		var page client.HistoryPage
 		err := again(ctx, func() (err error) {
@@ -60,8 +72,13 @@ func readTopic(ctx context.Context, c *client.Client, topic string) ([]client.De
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Deliveries...)
-		if page.Complete || len(page.Deliveries) == 0 {
+		for _, d := range page.Deliveries {
+			all = append(all, message{d.MessageID, d.Payload, client.Position{Offset: d.Offset, Epoch: d.Epoch}})
+		}
+		for _, m := range page.Messages {
+			all = append(all, message{m.MessageID, m.Payload, client.Position{Offset: m.Offset, Epoch: m.Epoch}})
+		}
+		if page.Complete || len(page.Deliveries)+len(page.Messages) == 0 {
 			return all, nil
 		}
 	}
@@ -81,13 +98,13 @@ func again(ctx context.Context, ask func() error) error {
 }
 
 // compare counts what is missing of what was acknowledged, and what is wrong with what is there.
-func (r *report) compare(acked []client.Ack, stored []client.Delivery) {
-	byID := make(map[string]client.Delivery, len(stored))
+func (r *report) compare(acked []client.Ack, stored []message) {
+	byID := make(map[string]message, len(stored))
 	for i, d := range stored {
-		if _, twice := byID[d.MessageID]; twice {
+		if _, twice := byID[d.id]; twice {
 			r.repeated++
 		}
-		byID[d.MessageID] = d
+		byID[d.id] = d
 		if d.Offset != int64(i+1) || d.Epoch != stored[0].Epoch {
 			r.gaps++
 		}
@@ -98,7 +115,7 @@ func (r *report) compare(acked []client.Ack, stored []client.Delivery) {
 		switch {
 		case !ok:
 			r.lost++
-		case d.Epoch != a.Epoch || d.Offset != a.Offset || d.Payload != payload:
+		case d.Epoch != a.Epoch || d.Offset != a.Offset || d.payload != payload:
 			r.moved++
 		}
 	}

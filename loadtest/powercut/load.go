@@ -12,17 +12,22 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/client"
 )
 
-// window is how many messages of a writer may wait for their Acks.
-const window = 32
+// The writers, how many of them write to a room instead of a topic, and how many messages of one may wait for their Acks.
+const (
+	writers      = 4
+	historyRooms = 0
+	window       = 32
+)
 
 var payload = `"` + strings.Repeat("x", 1000) + `"`
 
-// startLoad writes to topics and makes durable rooms until it is stopped or its connections end. stop may be called twice.
+// startLoad writes to topics and a room with history, and makes durable rooms, until it is stopped or its connections
+// end. stop may be called twice.
 func startLoad(ctx context.Context, set *settings, p *plant, rec *record, round int) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	url := p.cluster.WS()[0]
-	for i := range set.writers {
+	for i := range writers {
 		user := fmt.Sprintf("writer%d", i)
 		wg.Go(func() {
 			c, err := dial(ctx, p, url, user)
@@ -30,7 +35,11 @@ func startLoad(ctx context.Context, set *settings, p *plant, rec *record, round 
 				return
 			}
 			defer c.Abort()
-			write(ctx, c, rec, fmt.Sprintf("t.%d", i), round, time.Second*time.Duration(set.writers)/time.Duration(set.rate))
+			k := key{fmt.Sprintf("t.%d", i), i < historyRooms}
+			if k.room && !enter(ctx, c, k.name) {
+				return
+			}
+			write(ctx, c, rec, k, round, writers*time.Second/time.Duration(set.rate))
 		})
 	}
 	wg.Go(func() {
@@ -52,8 +61,25 @@ func dial(ctx context.Context, p *plant, url, user string) (*client.Client, erro
 	return client.Dial(ctx, url, token, client.Options{})
 }
 
+// enter makes the room unless it exists.
+func enter(ctx context.Context, c *client.Client, room string) bool {
+	for {
+		err := c.CreateRoom(ctx, client.RoomSpec{Name: room, Durable: true, Members: []string{"owner"}})
+		if err == nil || client.Code(err) == 409 {
+			return true
+		}
+		if ended(ctx, c) {
+			return false
+		}
+	}
+}
+
 // write sends messages, one in every interval at most.
-func write(ctx context.Context, c *client.Client, rec *record, topic string, round int, interval time.Duration) {
+func write(ctx context.Context, c *client.Client, rec *record, k key, round int, interval time.Duration) {
+	publish := c.PublishAs
+	if k.room {
+		publish = c.SendRoomAs
+	}
 	slots := make(chan struct{}, window)
 	tick := time.NewTicker(max(interval, 5*time.Millisecond))
 	defer tick.Stop()
@@ -69,13 +95,11 @@ func write(ctx context.Context, c *client.Client, rec *record, topic string, rou
 		due := int(time.Since(start) / interval)
 		for ; sent < due && len(slots) < window; sent++ {
 			slots <- struct{}{}
-			err := c.PublishAs(fmt.Sprintf("%s-%d-%d", topic, round, sent), topic, payload, func(a client.Ack, err error) {
+			err := publish(fmt.Sprintf("%s-%d-%d", k.name, round, sent), k.name, payload, func(a client.Ack, err error) {
 				<-slots
-				if err != nil {
-					rec.refuse()
-					return
+				if err == nil && a.Status == "stored" {
+					rec.message(k, a)
 				}
-				rec.message(topic, a)
 			})
 			if err != nil {
 				return

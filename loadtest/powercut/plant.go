@@ -25,6 +25,7 @@ type plant struct {
 const rules = `history:
   - name: powercut
     topics: ["t.>"]
+    rooms: ["t.>"]
     size: 1000000
     age: 1h
 `

@@ -8,28 +8,27 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/client"
 )
 
+// key is a topic or a room with history.
+type key struct {
+	name string
+	room bool
+}
+
 // record is what the system acknowledged.
 type record struct {
-	mu       sync.Mutex                 // guards what follows
-	messages map[string][]client.Ack    // by topic
+	mu       sync.Mutex // guards what follows
+	messages map[key][]client.Ack
 	rooms    map[string]map[string]bool // by room: whether a user is a member; those that nobody knows are not in it
-	refused  int                        // messages
 }
 
 func newRecord() *record {
-	return &record{messages: map[string][]client.Ack{}, rooms: map[string]map[string]bool{}}
+	return &record{messages: map[key][]client.Ack{}, rooms: map[string]map[string]bool{}}
 }
 
-func (r *record) message(topic string, a client.Ack) {
+func (r *record) message(k key, a client.Ack) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.messages[topic] = append(r.messages[topic], a)
-}
-
-func (r *record) refuse() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.refused++
+	r.messages[k] = append(r.messages[k], a)
 }
 
 func (r *record) room(room string) {

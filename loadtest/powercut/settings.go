@@ -13,24 +13,23 @@ import (
 
 // settings of a run; see the flags.
 type settings struct {
-	seed    uint64
-	only    string
-	cuts    int
-	load    time.Duration
-	rate    int
-	cost    time.Duration
-	dir     string
-	logs    string
-	writers int
+	seed uint64
+	only string
+	cuts int
+	load time.Duration
+	rate int
+	cost time.Duration
+	dir  string
+	logs string
 }
 
 func parseSettings(args []string, log io.Writer) (settings, error) {
-	s := settings{writers: 4}
+	var s settings
 	f := flag.NewFlagSet("powercut", flag.ContinueOnError)
 	f.SetOutput(log)
 	f.Uint64Var(&s.seed, "seed", rand.Uint64N(1_000_000), "of what is random")
 	f.StringVar(&s.only, "only", "", "play scenarios of which the name holds this")
-	f.IntVar(&s.cuts, "cuts", 8, "power losses of a scenario in which nothing may be lost; the others have one")
+	f.IntVar(&s.cuts, "cuts", 8, "power losses of a scenario in which nothing may be lost; others have one")
 	f.DurationVar(&s.load, "load", 3*time.Second, "writing before a power loss, at most; a third of it at least")
 	f.IntVar(&s.rate, "rate", 1000, "messages a second, of all writers together")
 	f.DurationVar(&s.cost, "cost", 5*time.Second, "for how long to measure what syncing costs, for each kind of system, on the plain disk; 0: not at all")

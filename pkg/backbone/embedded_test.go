@@ -88,6 +88,20 @@ func TestEmbeddedKeepsData(t *testing.T) {
 	}
 }
 
+// TestEmbeddedSyncs: what that is good for, loadtest/powercut shows.
+func TestEmbeddedSyncs(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		e, err := StartEmbedded(EmbeddedConfig{DataDir: t.TempDir(), SyncAlways: always, Log: zap.NewNop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.server.JetStreamConfig().SyncAlways; got != always {
+			t.Errorf("JetStream has %v, want %v", got, always)
+		}
+		e.Shutdown()
+	}
+}
+
 func TestEmbeddedErrors(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

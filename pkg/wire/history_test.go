@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
-	"reflect"
 	"testing"
 )
 
@@ -56,36 +55,4 @@ func TestPageThatDoesNotAddUp(t *testing.T) {
 			t.Errorf("%+v: %v, want ErrShort", p, err)
 		}
 	}
-}
-
-// Whatever comes as a record of whatever kind is read, or refused, and what was read is written the same way again.
-func FuzzRecord(f *testing.F) {
-	for _, s := range samples {
-		for r := range Records(encode(batchOf(), s.kind, s.rec)) {
-			f.Add(byte(r.Kind), r.Body)
-		}
-	}
-	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
-		rec := fresh(Kind(kind))
-		if rec == nil {
-			return
-		}
-		Record{Kind(kind), body}.Loops()
-		if rec.Decode(body) != nil {
-			return
-		}
-		if p, ok := rec.(*Page); ok {
-			total := 0
-			for i := range p.Len() {
-				total += p.Length(i)
-			}
-			if total != len(p.Frames) {
-				t.Fatalf("%d bytes of frames of %d bytes", len(p.Frames), total)
-			}
-		}
-		again := fresh(Kind(kind))
-		if err := again.Decode(only(t, encode(batchOf(), Kind(kind), rec)).Body); err != nil || !reflect.DeepEqual(rec, again) {
-			t.Fatalf("%+v is read as %+v, %v", rec, again, err)
-		}
-	})
 }

@@ -40,8 +40,6 @@ type place struct {
 	name string
 }
 
-func (p place) node() *Node { return p.dir.names[p.name] }
-
 // page returns the page of that number for writing to it.
 func (n *Node) page(number int64) ([]byte, error) {
 	if p := n.pages[number]; p != nil {

@@ -37,7 +37,11 @@ func (s *Shelf) Join(key string, rule *history.Rule, placed bool, at wire.Positi
 			then(Joined{At: v.Top()})
 			return
 		}
-		s.judge(v, history.Position{Offset: at.Offset, Epoch: history.Epoch(at.Epoch)}, true, func(whole bool) {
+		s.judge(v, history.Position{Offset: at.Offset, Epoch: history.Epoch(at.Epoch)}, true, func(whole bool, err error) {
+			if err != nil { // not known is not no
+				then(Joined{Code: protocol.CodeUnavailable})
+				return
+			}
 			s.count(whole)
 			then(Joined{At: v.Top(), Whole: whole})
 		})
@@ -52,23 +56,24 @@ func (s *Shelf) count(whole bool) {
 	}
 }
 
-// judge finds out whether all behind a position can be had. again: the tail may be read once more.
-func (s *Shelf) judge(v *volume, p history.Position, again bool, then func(whole bool)) {
+// judge finds out whether all behind a position can be had; its error says that the store did not tell. again: the tail may be read
+// once more.
+func (s *Shelf) judge(v *volume, p history.Position, again bool, then func(whole bool, err error)) {
 	after, verdict := v.Judge(p, s.lane.Now())
 	switch {
 	case verdict == history.Whole:
-		then(true)
+		then(true, nil)
 	case verdict == history.Ahead && again:
 		v.Stale(s.lane.Now())
 		s.after(v, func(v *volume, err error) {
 			if err != nil {
-				then(false)
+				then(false, err)
 				return
 			}
 			s.judge(v, p, false, then)
 		})
 	case verdict != history.Look:
-		then(false)
+		then(false, nil)
 	case s.fits(v, after):
 		s.fill(v, func() { s.judgeFilled(v, p, then) })
 	default:
@@ -77,20 +82,20 @@ func (s *Shelf) judge(v *volume, p history.Position, again bool, then func(whole
 }
 
 // judgeFilled is judge for a log that remembers all that it may.
-func (s *Shelf) judgeFilled(v *volume, p history.Position, then func(whole bool)) {
+func (s *Shelf) judgeFilled(v *volume, p history.Position, then func(whole bool, err error)) {
 	after, verdict := v.Judge(p, s.lane.Now())
 	if verdict == history.Look {
 		s.probe(v, after, then)
 		return
 	}
-	then(verdict == history.Whole)
+	then(verdict == history.Whole, nil)
 }
 
 // probe finds out whether the store has what follows an offset.
-func (s *Shelf) probe(v *volume, after uint64, then func(whole bool)) {
+func (s *Shelf) probe(v *volume, after uint64, then func(whole bool, err error)) {
 	epoch := v.Top().Epoch
 	if v.oldest.Epoch == epoch && v.oldest.Offset <= after+1 && s.lane.Now().Sub(v.since) < knownFor {
-		then(true)
+		then(true, nil)
 		return
 	}
 	s.read(v, after+1, after+1, 1, 1, func(list []history.Recent, err error) {
@@ -98,7 +103,7 @@ func (s *Shelf) probe(v *volume, after uint64, then func(whole bool)) {
 		if ok {
 			v.oldest, v.since = history.Position{Offset: after + 1, Epoch: epoch}, s.lane.Now()
 		}
-		then(ok)
+		then(ok, err)
 	})
 }
 
