@@ -28,6 +28,7 @@ func (g *Gateway) drain(kill context.Context) {
 	answered, cancel := context.WithTimeout(kill, answerTime)
 	g.await(answered, func(l *loop) bool { return l.ops.live == 0 })
 	cancel()
+	g.flushSessions(kill) // those that have just begun are to be found elsewhere, too
 	for _, l := range g.loops {
 		l.mail.post((*loop).goAway)
 	}

@@ -142,9 +142,6 @@ func (l *loop) welcomed(c *conn, g *greeting) {
 	if g.verdict.taken && g.unrestored {
 		l.abandon(c, g)
 	}
-	if g.unrestored {
-		l.unrestore(c, g)
-	}
 	if c.first != 0 {
 		l.drainConn(c) // what came in this turn is behind what came before
 	}

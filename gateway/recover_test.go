@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/metric"
@@ -70,6 +71,7 @@ func (k *talk) takes(topic string, from, to int) {
 
 // A client that reads slowly gets all of a long history, in pages: it is not cut off, and its outbox stays small.
 func TestSlowClientRecoversAll(t *testing.T) {
+	t.Parallel()
 	const all = 20000
 	h := startWith(t, keeping(30000, time.Hour), 1, 1, nil)
 	g := h.gateway[0]
@@ -102,6 +104,7 @@ func TestSlowClientRecoversAll(t *testing.T) {
 
 // Those who come back all at once share what is fetched for them.
 func TestManyRecoverAtOnce(t *testing.T) {
+	t.Parallel()
 	const clients, missed = 300, 500
 	h := startWith(t, kept(), 1, 1, nil)
 	g := h.gateway[0]
@@ -126,6 +129,7 @@ func TestManyRecoverAtOnce(t *testing.T) {
 
 // Who recovers more topics at once than its outbox could hold is not cut off either.
 func TestRecoverManyTopics(t *testing.T) {
+	t.Parallel()
 	const topics, missed = 30, 60
 	h := startWith(t, kept(), 1, 1, nil)
 	g := h.gateway[0]
@@ -168,6 +172,7 @@ func TestRecoverManyTopics(t *testing.T) {
 
 // Subscribing again, while recovering or later, costs nothing and brings nothing twice.
 func TestSubscribeAgain(t *testing.T) {
+	t.Parallel()
 	h := startWith(t, kept(), 1, 1, nil)
 	writer, reader := h.talk(h.gateway[0], "w"), h.talk(h.gateway[0], "r")
 	epoch := writer.fill("h.a", 1, 800, strings.Repeat("x", 500))
@@ -200,6 +205,7 @@ func TestSubscribeAgain(t *testing.T) {
 
 // What is too old, or too much, is not recovered; what there is of it, History tells.
 func TestRecoverTooMuch(t *testing.T) {
+	t.Parallel()
 	h := startWith(t, append(history.Policy{{Name: "brief", Topics: []string{"h.brief"}, Size: 1000, Age: 2 * time.Second, Replicas: 1}}, keeping(20, time.Hour)...), 1, 1, nil)
 	writer := h.talk(h.gateway[0], "w")
 	brief := writer.publish("h.brief", 1, 3)
@@ -231,6 +237,7 @@ func TestRecoverTooMuch(t *testing.T) {
 
 // When a history is lost, subscribers are told, and a new numbering begins.
 func TestHistoryIsLost(t *testing.T) {
+	t.Parallel()
 	h := startWith(t, kept(), 1, 1, nil)
 	writer, reader := h.talk(h.gateway[0], "w"), h.talk(h.gateway[0], "r")
 	reader.subscribe("h.a", "h.*")
@@ -294,6 +301,7 @@ func (h *harness) purge() {
 
 // A history read page by page, from either end, has each message once.
 func TestHistoryByPages(t *testing.T) {
+	t.Parallel()
 	const all = 2345
 	h := startWith(t, keeping(3000, time.Hour), 1, 1, nil)
 	k := h.talk(h.gateway[0], "w")
@@ -340,6 +348,7 @@ func TestHistoryByPages(t *testing.T) {
 
 // Many subscribers, by name and by pattern, of topics that many write to get each message once and in order, while routers come and go.
 func TestHistoryUnderViewChanges(t *testing.T) {
+	t.Parallel()
 	h := startWith(t, keeping(20000, time.Hour), 2, 2, nil)
 	topics := []string{"h.a", "h.b", "h.c"}
 	var wg sync.WaitGroup
@@ -356,6 +365,7 @@ func TestHistoryUnderViewChanges(t *testing.T) {
 				}
 				ack, _ := w.ask(broadcast(fmt.Sprint("m", n), topic, fmt.Sprint(n)))
 				if ack.Get("type").Str == "Ack" {
+					time.Sleep(5 * time.Millisecond) // nobody reads until the end
 					tops[i] = ack.Get("data.offset").Int()
 					n++
 				}
@@ -395,5 +405,45 @@ func TestHistoryUnderViewChanges(t *testing.T) {
 				done = done && at[topic] >= tops[j]
 			}
 		}
+	}
+}
+
+// While NATS is away, and with it the store, messages are refused within seconds; subscribers stay, and with NATS back everything
+// goes on, with what was sent again stored once.
+func TestHistoryWithoutNATS(t *testing.T) {
+	t.Parallel()
+	server := &restartable{t: t, dir: t.TempDir(), log: zap.NewNop()}
+	server.start()
+	t.Cleanup(server.stop)
+	h := &harness{t: t, server: server, log: server.log, policy: kept()}
+	h.begin(2, 1, nil)
+	writer, reader := h.talk(h.gateway[0], "w"), h.talk(h.gateway[1], "r")
+	epoch := writer.publish("h.a", 1, 5)
+	reader.subscribe("h.a")
+	server.stop()
+	for n := range 3 {
+		began := time.Now()
+		r, _ := writer.ask(numbered("h.a", 6))
+		if took := time.Since(began); r.Get("data.code").Int() != 503 || took > 6*time.Second {
+			t.Errorf("try %d: after %v %s", n, took, r.Raw)
+		}
+		reader.lives()
+	}
+	server.start()
+	for n := 6; n <= 10; n++ {
+		h.eventually(func() bool {
+			ack, _ := writer.ask(numbered("h.a", n))
+			if ack.Get("type").Str != "Ack" {
+				return false
+			}
+			if ack.Get("data.offset").Int() != int64(n) || ack.Get("data.epoch").Str != epoch {
+				t.Errorf("message %d was acked with %s", n, ack.Raw)
+			}
+			return true
+		})
+	}
+	reader.takes("h.a", 6, 10)
+	if rest := reader.lives(); len(rest) > 0 {
+		t.Errorf("got %v", brief(rest...))
 	}
 }

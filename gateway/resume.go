@@ -147,24 +147,6 @@ func (l *loop) restore(c *conn, g *greeting) {
 	l.settle(c, r)
 }
 
-// unrestore makes a connection one without subscriptions, as its session could not be restored as a whole: a client that is
-// told so subscribes anew.
-func (l *loop) unrestore(c *conn, g *greeting) {
-	for i := len(c.subs) - 1; i >= 0; i-- {
-		switch e := c.subs[i].entry; e.kind {
-		case kindTopic:
-			l.unlink(c, i)
-			l.release(e)
-		case kindRoom:
-			if t := l.tracks[e.name]; t != nil {
-				delete(t.behind, c.slot)
-				c.baseline(e, t.at.Offset)
-			}
-		}
-	}
-	g.topics, g.positions, g.roomPositions = nil, nil, nil
-}
-
 // restored goes on with a connection whose session's topics are subscribed, or not.
 func (l *loop) restored(c *conn, r *request) {
 	g := r.greet

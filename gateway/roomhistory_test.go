@@ -13,7 +13,7 @@ func numberedIn(room string, n int) string {
 	return say("RoomMessage", fmt.Sprint("m", n), fmt.Sprintf(`{"room":%q,"payload":%d}`, room, n))
 }
 
-// say has messages of a room stored, and returns the epoch.
+// tellRoom has messages of a room stored, and returns the epoch.
 func (k *talk) tellRoom(room string, from, to int) (epoch string) {
 	k.t.Helper()
 	for n := from; n <= to; n++ {

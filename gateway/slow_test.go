@@ -82,7 +82,7 @@ func (h *harness) talkSmall(g *gatewayNode, user string) *talk {
 	}
 	h.t.Cleanup(func() { _ = conn.Close() })
 	k := newTalk(h.t, conn, in)
-	k.next()
+	k.session = k.next().Get("data.details.session_id").Str
 	return k
 }
 

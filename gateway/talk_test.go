@@ -17,11 +17,12 @@ import (
 // talk is one connection, read and written by the test itself: frames are sent as they
 // are, and nothing that comes is passed over.
 type talk struct {
-	t    testing.TB
-	user string // where it is known
-	conn net.Conn
-	in   *bufio.Reader
-	code int // of the close frame; 0: none came
+	t       testing.TB
+	user    string // where it is known
+	session string // the same
+	conn    net.Conn
+	in      *bufio.Reader
+	code    int // of the close frame; 0: none came
 
 	passed []gjson.Result // what the test has set aside
 	asked  int            // how often it has, by talk.try

@@ -54,24 +54,16 @@ func (d *desk) Deliver(key string, it *history.Item, at history.Position, frame 
 	rec := wire.Deliver{
 		Topic: key, Frame: frame, SentAt: t.lane.Now().UnixMicro(), At: wire.Position{Offset: at.Offset, Epoch: uint64(at.Epoch)},
 	}
-	var by *sender
+	var quiet *owner.Gateway
+	var conn wire.Conn
 	if it != nil {
-		by = it.Ticket.(*sender)
+		by := it.Ticket.(*sender)
 		rec.SentAt = by.sentAt
-	}
-	t.deliver(&rec, by)
-}
-
-// deliver sends a frame to each gateway that was gathered. by is nil where the sender is not known.
-func (t *topics) deliver(d *wire.Deliver, by *sender) {
-	t.metrics.delivers.Add(float64(t.fanout.Len()))
-	t.fanout.Send(func(g *owner.Gateway, loops uint64) {
-		d.Loops, d.Quiet = loops, false
-		if by != nil && by.quiet && g == by.Gateway {
-			d.Quiet, d.Sender = true, by.conn
+		if by.quiet {
+			quiet, conn = by.Gateway, by.conn
 		}
-		t.lane.End(g, wire.AppendDeliver(t.lane.Begin(g), d))
-	})
+	}
+	t.deliver(rec, quiet, conn)
 }
 
 // Ack implements shelf.Desk.

@@ -57,11 +57,22 @@ func (t *topics) send(from owner.Source, p *wire.Publish) {
 		Topic: p.Topic, Payload: p.Payload, User: p.User,
 		MessageID: t.lane.MessageID(p.ID), SentAt: p.SentAt / 1000,
 	})
+	d := wire.Deliver{SentAt: p.SentAt, Topic: p.Topic, Frame: frame}
+	if p.Quiet {
+		t.deliver(d, from.Gateway, p.Conn)
+	} else {
+		t.deliver(d, nil, wire.Conn{})
+	}
+}
+
+// deliver sends a record to each gateway that was gathered. quiet is the gateway of the connection that is left out; nil
+// for none.
+func (t *topics) deliver(d wire.Deliver, quiet *owner.Gateway, conn wire.Conn) {
 	t.metrics.delivers.Add(float64(t.fanout.Len()))
 	t.fanout.Send(func(g *owner.Gateway, loops uint64) {
-		d := wire.Deliver{Loops: loops, SentAt: p.SentAt, Topic: p.Topic, Frame: frame}
-		if p.Quiet && g == from.Gateway {
-			d.Quiet, d.Sender = true, p.Conn
+		d.Loops, d.Quiet = loops, false
+		if g == quiet {
+			d.Quiet, d.Sender = true, conn
 		}
 		t.lane.End(g, wire.AppendDeliver(t.lane.Begin(g), &d))
 	})

@@ -59,6 +59,11 @@ func (p *crowdProg) comeBack(o order, a *crowdAnswer) error {
 		if _, err := p.swarm.Open(o.Addrs[i%len(o.Addrs)], g); err != nil {
 			return err
 		}
+		if i%16 == 0 { // those who are there already do not wait for the others
+			if _, err := p.swarm.Poll(0); err != nil {
+				return err
+			}
+		}
 		if err := r.await(func() bool { return i-r.complete() < r.AtOnce }); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.historyRate, "history-rate", 1000, "messages a second, after as many as there is room for")
 	f.Float64Var(&s.historySeconds, "history-seconds", 1, "length of one round; there are 32 in each of two clusters")
 	f.IntVar(&s.clients, "clients", 10000, "clients of the recovery scenario")
-	f.IntVar(&s.atOnce, "at-once", 2000, "how many of them are coming back at any time, at most")
+	f.IntVar(&s.atOnce, "at-once", 10000, "how many of them are coming back at any time, at most")
 	f.IntVar(&s.missed, "missed", 100, "messages that each of them missed")
 	f.IntVar(&s.resumable, "resumable", 5000, "connections of the session scenario, in each of two clusters")
 	f.StringVar(&s.binary, "binary", "", "realtime binary; built when empty")

@@ -17,7 +17,7 @@ import (
 
 // costs compares the systems that sync with those that do not, on the plain disk.
 func costs(ctx context.Context, set *settings, out io.Writer) error {
-	fmt.Fprintf(out, "\n%-46s %9s %9s %9s %11s %9s\n", "on the plain disk", "alone/s", "p50", "p99", "many/s", "p50")
+	fmt.Fprintf(out, "\n%-41s %9s %9s %9s %11s %9s\n", "on the plain disk", "alone/s", "p50", "p99", "many/s", "p50")
 	for _, s := range scenarios {
 		if s.cut != everything || !set.plays(s.name) {
 			continue
@@ -53,7 +53,7 @@ func (s *scenario) cost(ctx context.Context, set *settings, out io.Writer) (err 
 		return err
 	}
 	rate := func(l *latency.Histogram) float64 { return float64(l.Total) / set.cost.Seconds() }
-	fmt.Fprintf(out, "%-46s %9.0f %9v %9v %11.0f %9v\n", s.name, rate(alone), alone.Quantile(0.5), alone.Quantile(0.99),
+	fmt.Fprintf(out, "%-41s %9.0f %9v %9v %11.0f %9v\n", s.name, rate(alone), alone.Quantile(0.5), alone.Quantile(0.99),
 		rate(many), many.Quantile(0.5))
 	return nil
 }

@@ -74,6 +74,9 @@ func (p *plant) cutAnother(ctx context.Context, set *settings, rep *report, rng,
 	if err := errors.Join(dark.Kill(), last.Kill(), p.forget(dark.Name, rep, torn)); err != nil {
 		return err
 	}
+	if err := p.tidy(); err != nil {
+		return err
+	}
 	var g errgroup.Group // none gets ready without the last
 	for _, server := range []*cluster.Process{behind, dark} {
 		g.Go(func() error { return server.Restart(ctx) })

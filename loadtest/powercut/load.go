@@ -12,11 +12,10 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/client"
 )
 
-// The writers, how many of them write to a room instead of a topic, and how many messages of one may wait for their Acks.
+// The writers, the first of which writes to a room, and how many messages of one may wait for their Acks.
 const (
-	writers      = 4
-	historyRooms = 0
-	window       = 32
+	writers = 4
+	window  = 32
 )
 
 var payload = `"` + strings.Repeat("x", 1000) + `"`
@@ -35,7 +34,7 @@ func startLoad(ctx context.Context, set *settings, p *plant, rec *record, round 
 				return
 			}
 			defer c.Abort()
-			k := key{fmt.Sprintf("t.%d", i), i < historyRooms}
+			k := key{fmt.Sprintf("t.%d", i), i == 0}
 			if k.room && !enter(ctx, c, k.name) {
 				return
 			}

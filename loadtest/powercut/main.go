@@ -43,9 +43,11 @@ func execute(ctx context.Context, args []string, out, log io.Writer) (ok bool, e
 	}
 	fmt.Fprintf(log, "seed %d\n", set.seed)
 	ok = true
-	printHead(out)
+	if set.cuts > 0 {
+		printHead(out)
+	}
 	for i, s := range scenarios {
-		if !set.plays(s.name) {
+		if !set.plays(s.name) || set.cuts == 0 {
 			continue
 		}
 		rep, err := s.play(ctx, &set, uint64(i), log)

@@ -87,6 +87,9 @@ func startPlant(ctx context.Context, set *settings, s *scenario) (p *plant, err 
 
 // start starts what does not run and waits until all is ready.
 func (p *plant) start(ctx context.Context) error {
+	if err := p.tidy(); err != nil {
+		return err
+	}
 	var g errgroup.Group
 	for _, proc := range p.cluster.Processes() {
 		if !proc.Running() {
@@ -94,6 +97,23 @@ func (p *plant) start(ctx context.Context) error {
 		}
 	}
 	return g.Wait()
+}
+
+// tidy removes the file with which NATS tries at its start whether it can write, and which a power loss may leave
+// behind: NATS takes it for an account, and its /healthz is never well again. It harms nothing else.
+func (p *plant) tidy() error {
+	for _, m := range p.mounts {
+		files, err := filepath.Glob(filepath.Join(m.Dir, "jetstream", "_test_*"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (p *plant) syncs() int {

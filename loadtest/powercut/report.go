@@ -48,8 +48,8 @@ func (r *report) ok() bool {
 }
 
 func printHead(out io.Writer) {
-	fmt.Fprintf(out, "%-46s %5s %8s %8s %6s %7s %9s %8s %7s %7s\n", "", "cuts", "acked", "lost", "moved", "epochs",
-		"repeated", "gaps", "rooms", "lost")
+	fmt.Fprintf(out, "%-41s %5s %8s %8s %6s %7s %9s %8s %7s %7s %8s\n", "", "cuts", "acked", "lost", "moved", "epochs",
+		"repeated", "gaps", "rooms", "lost", "syncs")
 }
 
 func (r *report) print(out io.Writer) {
@@ -57,6 +57,6 @@ func (r *report) print(out io.Writer) {
 	if !r.ok() {
 		verdict = "WRONG"
 	}
-	fmt.Fprintf(out, "%-46s %5d %8d %8d %6d %7d %9d %8d %7d %7d  %s\n", r.scenario.name, r.cuts, r.acked, r.lost, r.moved, r.epochs,
-		r.repeated, r.gaps, r.rooms, r.lostRooms, verdict)
+	fmt.Fprintf(out, "%-41s %5d %8d %8d %6d %7d %9d %8d %7d %7d %8d  %s\n", r.scenario.name, r.cuts, r.acked, r.lost, r.moved, r.epochs,
+		r.repeated, r.gaps, r.rooms, r.lostRooms, r.syncs, verdict)
 }

@@ -29,7 +29,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.SetOutput(log)
 	f.Uint64Var(&s.seed, "seed", rand.Uint64N(1_000_000), "of what is random")
 	f.StringVar(&s.only, "only", "", "play scenarios of which the name holds this")
-	f.IntVar(&s.cuts, "cuts", 8, "power losses of a scenario in which nothing may be lost; others have one")
+	f.IntVar(&s.cuts, "cuts", 8, "power losses of a scenario in which nothing may be lost; others have one; 0: measure the cost only")
 	f.DurationVar(&s.load, "load", 3*time.Second, "writing before a power loss, at most; a third of it at least")
 	f.IntVar(&s.rate, "rate", 1000, "messages a second, of all writers together")
 	f.DurationVar(&s.cost, "cost", 5*time.Second, "for how long to measure what syncing costs, for each kind of system, on the plain disk; 0: not at all")
@@ -41,8 +41,8 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	switch {
 	case f.NArg() > 0:
 		return s, fmt.Errorf("unknown argument %q", f.Arg(0))
-	case s.cuts < 1 || s.rate < 1 || s.load <= 0 || s.cost < 0:
-		return s, fmt.Errorf("-cuts, -rate and -load must be positive")
+	case s.cuts < 0 || s.rate < 1 || s.load <= 0 || s.cost < 0:
+		return s, fmt.Errorf("-rate and -load must be positive, -cuts and -cost not negative")
 	}
 	return s, nil
 }

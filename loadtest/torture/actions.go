@@ -42,6 +42,7 @@ func (s *storm) all() []*action {
 		&action{"links of a process to NATS held up", 5, s.names(nodes...), s.hold},
 		&action{"links of a process to NATS down", 4, s.names(nodes...), s.refuse},
 		&action{"link of a process to Redis reset, held up or down", 4, s.names(cluster.Gateway, cluster.Presence), s.redis},
+		&action{"SIGTERM of a process, which starts again some seconds later", 3, s.names(nodes...), s.absent},
 		&action{"roll of all roles, one process after another", 3, func() []string { return []string{aRoll} }, s.roll},
 	)
 }
@@ -210,6 +211,16 @@ func (s *storm) redis(ctx context.Context, rng *rand.Rand, target string) error 
 	return ready(ctx, p)
 }
 
+// absent is roll of one process that takes longer.
+func (s *storm) absent(ctx context.Context, rng *rand.Rand, target string) error {
+	p := s.process(rng, target)
+	if err := stopped(ctx, p); err != nil {
+		return err
+	}
+	sleep(ctx, between(rng, time.Second, 6*time.Second))
+	return p.Restart(ctx)
+}
+
 // roll stops and starts every process of every role, as a deployment of a new version does.
 func (s *storm) roll(ctx context.Context, rng *rand.Rand, _ string) error {
 	for _, i := range rng.Perm(len(nodes)) {
@@ -217,7 +228,10 @@ func (s *storm) roll(ctx context.Context, rng *rand.Rand, _ string) error {
 			if !s.claim(ctx, p.Name) {
 				return errors.New("no turn in time")
 			}
-			err := s.rolled(ctx, p)
+			err := stopped(ctx, p)
+			if err == nil {
+				err = p.Restart(ctx)
+			}
 			s.release(p.Name)
 			if err != nil {
 				return err
@@ -227,7 +241,8 @@ func (s *storm) roll(ctx context.Context, rng *rand.Rand, _ string) error {
 	return nil
 }
 
-func (s *storm) rolled(ctx context.Context, p *cluster.Process) error {
+// stopped ends a process by SIGTERM.
+func stopped(ctx context.Context, p *cluster.Process) error {
 	stop, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	code, err := p.Stop(stop)
@@ -237,7 +252,7 @@ func (s *storm) rolled(ctx context.Context, p *cluster.Process) error {
 	if code != 0 {
 		return fmt.Errorf("%s ended with exit code %d\n%s", p.Name, code, p.LogTail())
 	}
-	return p.Restart(ctx)
+	return nil
 }
 
 // claim waits until a process is not busy, and makes it so.

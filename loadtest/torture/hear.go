@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -161,6 +163,22 @@ func (s *stay) subscribed(topics []string, from map[string]client.Position, sub 
 	if len(from) > 0 {
 		s.rec.count("subscriptions that recovered")
 	}
+}
+
+// pause gives up one of the topics, which is to be asked for again.
+func (s *stay) pause(ctx context.Context) (topic string, ok bool) {
+	if s.kind != exact {
+		return "", true
+	}
+	names := slices.Sorted(maps.Keys(s.keys))
+	topic = names[s.rng.IntN(len(names))]
+	if _, err := s.conn.Unsubscribe(ctx, topic); err != nil {
+		s.rec.count("topics that could not be given up")
+		return "", false
+	}
+	s.rec.count("topics that were given up for a moment")
+	s.rec.tell(func(c *history.Checker) { c.Left(s.index, s.keys[topic]) })
+	return topic, true
 }
 
 // ask has topics asked for again, a little later.

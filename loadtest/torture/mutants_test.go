@@ -27,6 +27,7 @@ func TestBrokenServersAreNoticed(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			set := brief(t)
 			set.first, set.messages, set.duration, set.patient = true, 0, 90*time.Second, 10*time.Second
+			set.rate = 1500
 			set.tags, set.only = "broken", m.only
 			set.env = []string{"REALTIME_BREAK=" + m.name}
 			rep := suffer(t, set)

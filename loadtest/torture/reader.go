@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -169,6 +170,7 @@ func (s *stay) live(ctx context.Context, d time.Duration) {
 	leave, calm := timer.C, s.calm
 	s.subscribe(s.missing)
 	var retry <-chan time.Time
+	turn := time.After(s.set.spell(s.rng, time.Second, 10*time.Second))
 	var due []string
 	for {
 		select {
@@ -183,9 +185,21 @@ func (s *stay) live(ctx context.Context, d time.Duration) {
 			topics := due
 			due, retry = nil, nil
 			s.subscribe(topics)
+		case <-turn:
+			topic, ok := s.pause(ctx)
+			if !ok {
+				s.conn.Abort() // nobody knows whether it goes on
+				return
+			}
+			if topic != "" && !slices.Contains(due, topic) {
+				due = append(due, topic)
+				retry = time.After(s.set.spell(s.rng, 0, time.Second))
+			}
+			turn = time.After(s.set.spell(s.rng, time.Second, 10*time.Second))
 		case <-calm:
 			calm = nil
 			leave = nil
+			turn = nil
 		case <-leave:
 			if !closed(s.calm) {
 				return

@@ -12,7 +12,7 @@ import (
 func brief(t *testing.T) *settings {
 	t.Helper()
 	set, err := parseSettings([]string{
-		"-messages=15000", "-duration=45s", "-topics=8", "-rooms=2", "-writers=4", "-readers=8",
+		"-messages=12000", "-rate=400", "-duration=45s", "-topics=8", "-rooms=2", "-writers=4", "-readers=8",
 	}, t.Output())
 	if err != nil {
 		t.Fatal(err)

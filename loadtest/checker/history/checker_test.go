@@ -255,6 +255,14 @@ var mutations = []mutation{
 		return replace(remove(es, j), i, e)
 	}), []Kind{Gap}},
 	{"a reader gets what it did not ask for", is("begun", remove), []Kind{Uninvited}},
+	{"a reader gets what it has given up", is("delivered", func(es []event, i int) []event {
+		if !strict(es[i]) {
+			return nil
+		}
+		e := es[i]
+		e.op = "left"
+		return insert(es, i, e)
+	}), []Kind{Uninvited}},
 }
 
 // exchange swaps two messages wherever they are seen.

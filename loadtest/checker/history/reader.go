@@ -18,6 +18,7 @@ const (
 	outside state = iota // it did not ask for the key
 	anew                 // it asked, and the next message tells where it is
 	placed
+	absent // it gave the key up for a while, and keeps its position
 )
 
 // hole is a stretch of messages that a reader should have got.
@@ -48,21 +49,35 @@ func (c *Checker) Begun(reader, key int, at Position) {
 	c.readers[reader][key] = cursor{Position: at, state: placed, raw: at.Offset, rawEpoch: at.Epoch}
 }
 
+// Left says that a reader was answered that it gets nothing of a key any more. It keeps its position.
+func (c *Checker) Left(reader, key int) {
+	if cu := &c.readers[reader][key]; cu.state == placed {
+		cu.state = absent
+	} else {
+		cu.state = outside
+	}
+}
+
 // Recovered answers a reader that gave its position and asked for what follows. top is where the history
 // ends; whole, that all up to there will come.
 func (c *Checker) Recovered(reader, key int, top Position, whole bool) {
 	cu := &c.readers[reader][key]
-	if cu.state != placed {
+	if cu.state != placed && cu.state != absent {
 		c.Begun(reader, key, top)
 		return
 	}
+	cu.state = placed
 	cu.raw, cu.rawEpoch = cu.Offset, cu.Epoch
 	c.told(reader, key, top, whole)
 }
 
 // Resumed says that a session was resumed that had the key.
 func (c *Checker) Resumed(reader, key int, top Position, whole bool) {
-	if c.readers[reader][key].state != placed {
+	cu := &c.readers[reader][key]
+	if cu.state == absent {
+		cu.state = placed
+	}
+	if cu.state != placed {
 		c.Anew(reader, key)
 		return
 	}
@@ -100,7 +115,7 @@ func (c *Checker) Delivered(reader, key int, at Position, m Message) {
 	}
 	cu.raw, cu.rawEpoch = at.Offset, at.Epoch
 	switch {
-	case cu.state == outside:
+	case cu.state == outside || cu.state == absent:
 		c.notes.add(Uninvited, "reader %d, key %d: %s, %s", reader, key, m, at)
 		return
 	case cu.state == anew:
@@ -146,7 +161,7 @@ func (c *Checker) loose(reader int) bool { return c.cfg.Loose != nil && c.cfg.Lo
 // At is the position of a reader in a key; ok says that it has one.
 func (c *Checker) At(reader, key int) (at Position, ok bool) {
 	cu := &c.readers[reader][key]
-	return cu.Position, cu.state == placed
+	return cu.Position, cu.state == placed || cu.state == absent
 }
 
 // Behind counts the readers' keys whose end, as far as Acks and History tell, did not arrive.

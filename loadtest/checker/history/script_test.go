@@ -32,6 +32,8 @@ func (e event) tell(c *Checker) {
 		c.Anew(e.who, e.key)
 	case "begun":
 		c.Begun(e.who, e.key, e.at)
+	case "left":
+		c.Left(e.who, e.key)
 	case "recovered":
 		c.Recovered(e.who, e.key, e.at, e.yes)
 	case "resumed":
@@ -178,6 +180,14 @@ func (w *world) read(r, k int) {
 		} else {
 			w.add(event{op: "begun", who: r, key: k, at: top})
 		}
+	case n == 1 && !loose:
+		w.add(event{op: "left", who: r, key: k})
+		rd.next = rd.has + 1
+		if w.rng.IntN(2) == 0 {
+			w.write(w.rng.IntN(nWriters))
+			top = w.pos(k, len(w.logs[k]))
+		}
+		w.add(event{op: "recovered", who: r, key: k, at: top, yes: true})
 	case n == 0: // reconnect: all keys
 		w.add(event{op: "connected", who: r})
 		for k := range w.readers[r] {

@@ -50,8 +50,8 @@ func (c *Checker) Check() *Verdict {
 // checkHole counts the messages of a hole that were acked.
 func (c *Checker) checkHole(h hole, where string, found *violations) {
 	e, _ := c.keys[h.key].epoch(h.epoch)
-	for range c.keys[h.key].epochs[e].acked(h.from, h.to) {
-		found.add(Lost, "reader %d, key %d: of %d to %d, %s", h.reader, h.key, h.from, h.to, where)
+	if n := c.keys[h.key].epochs[e].acked(h.from, h.to); n > 0 {
+		found.addAll(Lost, n, "reader %d, key %d: %d to %d, of which %d are acked, %s", h.reader, h.key, h.from, h.to, n, where)
 	}
 }
 

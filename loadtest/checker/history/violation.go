@@ -48,15 +48,19 @@ const keptPerKind = 10
 type violations struct {
 	list   []Violation
 	counts map[Kind]int
+	texts  map[Kind]int  // that were told of, kept or not
 	stamp  func() string // may be nil
 }
 
-func (v *violations) add(k Kind, format string, args ...any) {
+func (v *violations) add(k Kind, format string, args ...any) { v.addAll(k, 1, format, args...) }
+
+// addAll adds n violations that one text tells of.
+func (v *violations) addAll(k Kind, n int, format string, args ...any) {
 	if v.counts == nil {
-		v.counts = make(map[Kind]int)
+		v.counts, v.texts = make(map[Kind]int), make(map[Kind]int)
 	}
-	v.counts[k]++
-	if v.counts[k] <= keptPerKind {
+	v.counts[k] += n
+	if v.texts[k]++; v.texts[k] <= keptPerKind {
 		text := fmt.Sprintf(format, args...)
 		if v.stamp != nil {
 			text += v.stamp()
@@ -66,5 +70,5 @@ func (v *violations) add(k Kind, format string, args ...any) {
 }
 
 func (v *violations) clone() violations {
-	return violations{list: slices.Clone(v.list), counts: maps.Clone(v.counts)}
+	return violations{list: slices.Clone(v.list), counts: maps.Clone(v.counts), texts: maps.Clone(v.texts)}
 }

@@ -168,7 +168,16 @@ func (h *Hub) resume(c *conn, id string) {
 		}
 	}
 	details["session_id"] = id
-	details["topics"] = slices.Sorted(maps.Keys(s.topics))
+	var on []string
+	for name, yes := range s.topics {
+		if yes {
+			on = append(on, name)
+		} else {
+			delete(s.from, name)
+		}
+	}
+	slices.Sort(on)
+	details["topics"] = append([]string{}, on...)
 	topics, rooms := object{}, object{}
 	for name := range s.from {
 		if h.rooms[name] != nil {
