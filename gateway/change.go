@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 // change is what is under way between one connection and one pattern.
@@ -33,6 +34,15 @@ func (ch *change) on(lane *link.Out) bool {
 		on = s.join
 	}
 	return on
+}
+
+// delivers reports whether a message that a lane sends is for the connection. One of a history is not before all lanes have answered: it
+// could be followed by one of another lane that has not, when the topic's owner changes.
+func (ch *change) delivers(d *wire.Deliver, lane *link.Out) bool {
+	if d.At.Offset != 0 {
+		return ch.base
+	}
+	return ch.on(lane)
 }
 
 // alter begins a step, nil where nothing is to change. A connection is enrolled from the

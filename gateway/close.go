@@ -33,7 +33,6 @@ func (l *loop) closeWith(c *conn, code ws.StatusCode, reason, why string) {
 // peerCloses answers a close frame.
 func (l *loop) peerCloses(c *conn, payload []byte) {
 	l.confirmClosed(c)
-	l.endSession(c, c.out == nil && c.first == 0 && unsentBytes(c.fd) == 0)
 	code, ok := answerCode(payload)
 	why := endClosed
 	if !ok {
@@ -79,7 +78,7 @@ func sendable(code ws.StatusCode) bool {
 // linger leaves the connection to the peer: what is pending is still written.
 func (l *loop) linger(c *conn, why string) {
 	if c.state == stateOpen {
-		l.endSession(c, false)
+		l.endSession(c)
 		l.leaveAll(c)
 		l.tallyEnd(c, why)
 	}
@@ -114,7 +113,7 @@ func (l *loop) drop(c *conn, why string) {
 		return
 	}
 	if c.state != stateClosing {
-		l.endSession(c, false)
+		l.endSession(c)
 		l.leaveAll(c)
 		l.tallyEnd(c, why)
 	}

@@ -74,7 +74,7 @@ func (l *loop) tickConfirms() {
 	for _, u := range l.unsure {
 		c := l.conns.get(u.slot, u.gen)
 		switch {
-		case c == nil || c.state != stateOpen && c.greet == nil:
+		case c == nil || c.state != stateOpen && c.greet == nil || !c.unsure:
 		case c.state != stateOpen || l.wheel.now < u.due || c.asking != 0 && l.wheel.now-c.askedAt < ticks(4*confirmEvery) ||
 			c.askedAt != 0 && l.wheel.now-c.askedAt < ticks(confirmEvery) && !(u.few && c.mayAsk(l.wheel.now)):
 			kept = append(kept, u)
@@ -112,6 +112,9 @@ func (l *loop) confirmRead(c *conn, payload []byte) {
 		c.subs[i].got = c.subs[i].sent
 	}
 	l.unsaved(c)
+	if c.unsure && c.asks > 0 && c.mayAsk(l.wheel.now) { // more came meanwhile, and it is one that is asked out of turn
+		l.askNow = append(l.askNow, connRef{c.slot, c.gen})
+	}
 }
 
 // baseline notes where a subscriber begins: what comes before is not its own.

@@ -114,7 +114,7 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 		for i := range e.subs {
 			c := l.conns.at(e.subs[i].slot)
 			if len(e.changes) > 0 {
-				if ch := e.changes[c.slot]; ch != nil && !ch.on(l.source) {
+				if ch := e.changes[c.slot]; ch != nil && !ch.delivers(d, l.source) {
 					continue
 				}
 			}

@@ -171,6 +171,9 @@ func (l *loop) paged(p *wire.Page) {
 	s := sheet{page: p, since: since.Offset, last: p.First + uint64(p.Len()) - 1}
 	moved := l.hand(t, &s)
 	moved = l.catchUp(t, &s) || moved
+	if later(p.Top, t.wanted) {
+		t.wanted = p.Top // what the owner stored without this loop's knowledge, too
+	}
 	if moved {
 		t.vain = 0
 	} else if p.Len() == 0 || newer(asked, p.Top.Epoch) { // the owner does not have it yet, or not any more

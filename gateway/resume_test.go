@@ -56,7 +56,13 @@ func TestSessionResumesElsewhere(t *testing.T) {
 	h := withSessions(t, 2, 1)
 	writer := h.talk(h.gateway[0], "w")
 	for name, end := range map[string]func(*talk){
-		"closed": func(k *talk) { k.write(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))); k.end() },
+		"closed": func(k *talk) {
+			for range 3 { // it answers pings, the last of which is behind the last message
+				k.lives()
+			}
+			k.write(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+			k.end()
+		},
 		"gone": func(k *talk) {
 			read := time.After(time.Second) // it answers pings
 			for done := false; !done; {

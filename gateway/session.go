@@ -26,8 +26,8 @@ type departed struct {
 // sessionKey names a session: ids are each user's own.
 type sessionKey struct{ user, id string }
 
-// sessionOf is what is saved of a connection. whole says that the client has all that it was sent.
-func (l *loop) sessionOf(c *conn, whole bool) store.Session {
+// sessionOf is what is saved of a connection: positions up to which its client is known to have read.
+func (l *loop) sessionOf(c *conn) store.Session {
 	s := savedState{}
 	for i := range c.subs {
 		sub := &c.subs[i]
@@ -38,9 +38,7 @@ func (l *loop) sessionOf(c *conn, whole bool) store.Session {
 		saved := savedKey{key: e.name}
 		if t := l.tracks[e.name]; t != nil {
 			saved.placed, saved.at = true, t.sentTo(c)
-			if !whole {
-				saved.at.Offset = before(saved.at.Offset, sub.got)
-			}
+			saved.at.Offset = before(saved.at.Offset, sub.got)
 		}
 		s = append(s, saved)
 	}
@@ -66,7 +64,7 @@ func before(offset uint64, low uint32) uint64 {
 // beginSession has the session of a connection saved that begins.
 func (l *loop) beginSession(c *conn, v *verdict) {
 	if c.session != "" {
-		l.gw.sessions.Note(l.sessionOf(c, false), !v.taken)
+		l.gw.sessions.Note(l.sessionOf(c), !v.taken)
 		c.saved = l.wheel.now
 	}
 }
@@ -94,7 +92,7 @@ func (l *loop) tickSessions() {
 			l.toSave = append(l.toSave, r)
 		default:
 			c.unsaved, c.altered, c.saved = false, false, l.wheel.now
-			l.gw.sessions.Note(l.sessionOf(c, false), false)
+			l.gw.sessions.Note(l.sessionOf(c), false)
 		}
 	}
 	for key, d := range l.departed {
@@ -120,13 +118,13 @@ func (l *loop) refreshSession(c *conn) uint32 {
 	every := ticks(l.gw.sessions.Refresh())
 	if l.wheel.now-c.saved >= every {
 		c.saved = l.wheel.now
-		l.gw.sessions.Touch(l.sessionOf(c, false))
+		l.gw.sessions.Touch(l.sessionOf(c))
 	}
 	return every - (l.wheel.now - c.saved)
 }
 
 // endSession saves the session of a connection that ends, which is still subscribed.
-func (l *loop) endSession(c *conn, whole bool) {
+func (l *loop) endSession(c *conn) {
 	if c.session == "" {
 		return
 	}
@@ -138,7 +136,7 @@ func (l *loop) endSession(c *conn, whole bool) {
 	if c.state != stateOpen {
 		return
 	}
-	s := l.sessionOf(c, whole)
+	s := l.sessionOf(c)
 	l.gw.sessions.End(s)
 	l.depart(s)
 	c.session = ""
@@ -168,7 +166,7 @@ func (v *verdict) former() store.Session {
 func (l *loop) yield(user, id string, slot, gen uint32) []byte {
 	c := l.conns.get(slot, gen)
 	if c != nil && c.session == id && c.user == user && c.state == stateOpen {
-		s := l.sessionOf(c, false)
+		s := l.sessionOf(c)
 		c.session = ""
 		l.closeWith(c, protocol.CloseResumed, "resumed elsewhere", endResumed)
 		return s.State

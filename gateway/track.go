@@ -159,7 +159,8 @@ func (l *loop) tellTracks(r *realm) {
 			continue
 		}
 		if u, lane := r.ownerOf(t.hash); u != nil && u != t.owner {
-			if t.owner = u; l.entries[t.key] == nil { // otherwise it was told with the entry
+			t.owner = u
+			if e := l.entries[t.key]; e == nil || !e.joined { // otherwise it was told with the entry
 				l.tellTrack(t, u, lane)
 			}
 		}
@@ -266,7 +267,7 @@ func (l *loop) gapToAll(t *track, to wire.Position) {
 	tell := func(e *entry) {
 		for _, s := range e.subs {
 			c := l.conns.at(s.slot)
-			if ch := e.changes[c.slot]; ch != nil && !ch.on(l.source) {
+			if ch := e.changes[c.slot]; ch != nil && !ch.base {
 				continue
 			}
 			if !told[c] && !t.skips(c) {

@@ -11,7 +11,7 @@ import (
 // Whatever is lost, comes twice, or late, and whoever owns a topic: each subscriber gets each message once, in order, from its
 // position, or is told of what it does not get.
 func TestTracksAgainstModel(t *testing.T) {
-	seeds, steps := uint64(150), 1500
+	seeds, steps := uint64(300), 1500
 	if testing.Short() {
 		seeds = 10
 	}
@@ -105,6 +105,13 @@ func (p *past) settle() {
 			}
 		}
 		p.tick()
+	}
+	for _, k := range p.peers { // the last messages as well, without any that follow
+		for topic, s := range p.logs {
+			if at := k.at[topic]; (k.exact[topic] || k.all) && at.Epoch == s.epoch && at != s.at() {
+				p.fatal("%d has %s up to %v, want %v", k.c.slot, topic, at, s.at())
+			}
+		}
 	}
 	for _, topic := range []string{"h.a", "h.b"} { // a message each, lest what is gone stays unnoticed
 		p.publish(topic)

@@ -160,6 +160,8 @@ func (p *past) hears(k *listener, text string) {
 		topic := d.Get("topic").Str
 		if at, known := k.at[topic]; known && at.Epoch == to.Epoch && at.Offset >= to.Offset {
 			p.fatal("%d was told of a gap up to %v of %s, and had %v", k.c.slot, to, topic, at)
+		} else if s := p.logs[topic]; known && at.Epoch == to.Epoch && at.Epoch == s.epoch && s.floor <= at.Offset+1 {
+			p.fatal("%d was told of a gap up to %v of %s, where there is none behind %v", k.c.slot, to, topic, at)
 		}
 		k.at[topic] = to
 	case m.Get("type").Str == "Error":

@@ -18,7 +18,7 @@ const patience = 30 * time.Second
 
 // check asks for all that was acknowledged.
 func check(ctx context.Context, p *plant, rec *record, rep *report) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	c, err := dial(ctx, p, p.cluster.WS()[0], "owner")
 	if err != nil {
@@ -66,11 +66,13 @@ func read(ctx context.Context, c *client.Client, k key) ([]message, error) {
 		}
 		var page client.HistoryPage
 		err := again(ctx, func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
 			page, err = c.History(ctx, req)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("behind %d messages: %w", len(all), err)
 		}
 		for _, d := range page.Deliveries {
 			all = append(all, message{d.MessageID, d.Payload, client.Position{Offset: d.Offset, Epoch: d.Epoch}})

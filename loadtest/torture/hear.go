@@ -200,10 +200,7 @@ func (s *stay) room(m client.RoomMessage) {
 }
 
 func (s *stay) hear(key int, ok bool, name string, p client.Position, payload, id, user string) {
-	switch {
-	case s.over.Load():
-		return
-	case !ok:
+	if !ok {
 		s.rec.tell(func(c *history.Checker) {
 			c.Note(history.Uninvited, "reader %d, %s: %q of %q", s.index, name, id, user)
 		})
@@ -216,7 +213,7 @@ func (s *stay) hear(key int, ok bool, name string, p client.Position, payload, i
 func (s *stay) gap(g client.Gap) {
 	s.rec.count("gaps that readers were told of")
 	s.rec.trace(s.index, "gap: %v", g)
-	if key, ok := s.keys[g.Topic+g.Room]; ok && !s.over.Load() {
+	if key, ok := s.keys[g.Topic+g.Room]; ok {
 		s.rec.tell(func(c *history.Checker) { c.Gap(s.index, key, position(g.Position)) })
 	}
 }

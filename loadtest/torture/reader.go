@@ -140,7 +140,7 @@ type stay struct {
 	old    *stay         // the connection that it takes over, if that is still open
 	drag   time.Duration // what it takes over each message
 	stuck  int           // messages until it reads nothing for a while
-	over   atomic.Bool   // what arrives from here on counts no more
+	over   atomic.Bool   // it waits no more
 
 	// owned by the read goroutine
 	again   chan []string // topics that are to be asked for, again

@@ -88,6 +88,16 @@ func given(events []event, i int) bool {
 	return false
 }
 
+// follows is whether a delivery is not the first of a key on its connection.
+func follows(events []event, i int) bool {
+	for j := i - 1; j >= 0; j-- {
+		if f := events[j]; f.who == events[i].who && (f.op == "connected" || f.key == events[i].key) {
+			return f.op == "delivered"
+		}
+	}
+	return false
+}
+
 func strict(e event) bool { return e.who < nReaders-1 }
 
 func is(op string, f func(events []event, i int) []event) func([]event, int) []event {
@@ -106,6 +116,12 @@ var mutations = []mutation{
 		}
 		return remove(es, i)
 	}), []Kind{Lost}},
+	{"a delivery by pattern is lost", is("delivered", func(es []event, i int) []event {
+		if strict(es[i]) || next(es, i) < 0 || i == 0 || !follows(es, i) {
+			return nil
+		}
+		return remove(es, i)
+	}), []Kind{Gap}},
 	{"a delivery comes twice", is("delivered", func(es []event, i int) []event {
 		return insert(es, i, es[i])
 	}), []Kind{Doubled}},

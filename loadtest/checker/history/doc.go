@@ -24,5 +24,6 @@
 //   - On one connection nothing arrives twice. On a resumed session a reader may get again what it had: it drops
 //     what is not above its last offset, and the verdict counts that.
 //
-// A loose reader is not told positions (it subscribed by a pattern): what it missed is only counted.
+// A loose reader is not told positions (it subscribed by a pattern). What it misses between two connections is no
+// loss; within one it is told of gaps like the others.
 package history

@@ -136,6 +136,9 @@ func (c *Checker) jump(reader, key int, cu *cursor, at Position) {
 	switch {
 	case c.loose(reader):
 		c.count.Skipped += int(to - from + 1)
+		if !cu.flagged {
+			c.notes.add(Gap, "reader %d, key %d: %d to %d of epoch %s are missing on one connection", reader, key, from, to, at.Epoch)
+		}
 		return
 	case cu.flagged && to <= cu.limit:
 		c.count.Flagged++

@@ -196,6 +196,7 @@ func (w *world) read(r, k int) {
 			case !rd.asked:
 			case loose:
 				rd.has, rd.next = len(w.logs[k]), len(w.logs[k])+1
+				w.add(event{op: "anew", who: r, key: k})
 			case w.rng.IntN(2) == 0:
 				rd.next = rd.has + 1
 				w.add(event{op: "recovered", who: r, key: k, at: top, yes: true})
