@@ -74,7 +74,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.members, "members", 20000, "members of the room scenario")
 	f.IntVar(&s.historyTopics, "history-topics", 1000, "topics of the history scenario, beside the one")
 	f.IntVar(&s.historyRate, "history-rate", 1000, "messages a second, after as many as there is room for")
-	f.Float64Var(&s.historySeconds, "history-seconds", 1, "length of one round; there are 32 in each of two clusters")
+	f.Float64Var(&s.historySeconds, "history-seconds", 0.8, "length of one round; there are 32 in each of two clusters")
 	f.IntVar(&s.clients, "clients", 10000, "clients of the recovery scenario")
 	f.IntVar(&s.atOnce, "at-once", 10000, "how many of them are coming back at any time, at most")
 	f.IntVar(&s.missed, "missed", 100, "messages that each of them missed")
