@@ -23,10 +23,10 @@ import (
 
 const (
 	// takeTime bounds the taking of a session, and yieldTime the wait for who had it.
-	takeTime  = time.Second
+	takeTime  = 2 * time.Second
 	yieldTime = 500 * time.Millisecond
 	// takesMost is how many sessions are taken at a time; further connections begin without.
-	takesMost = 1024
+	takesMost = 8192
 )
 
 // yieldRequest asks a gateway for the newest state of a session that one of its connections holds, or held until just now.

@@ -78,6 +78,7 @@ func (g *Gateway) verify(ctx context.Context) {
 			if v.refusal != nil || v.wanted == "" || g.sessions == nil || g.takes.Add(1) > takesMost {
 				if v.wanted != "" && v.refusal == nil && g.sessions != nil {
 					g.takes.Add(-1)
+					g.metrics.resumes.WithLabelValues("busy").Inc()
 				}
 				g.pass(h, v)
 				continue

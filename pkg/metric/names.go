@@ -114,7 +114,7 @@ var (
 
 // Metrics of what a gateway does so that topics and rooms with history come whole.
 var (
-	GatewayResumes   = Metric{"realtime_gateway_resumes_total", "Sessions that clients asked to resume, by outcome: resumed; not known; Redis away; failed, as an owner of a topic or room was away."}
+	GatewayResumes   = Metric{"realtime_gateway_resumes_total", "Sessions that clients asked to resume, by outcome: resumed; not known; Redis away; busy, as too many were being taken; failed, as an owner of a topic or room was away."}
 	GatewayGaps      = Metric{"realtime_gateway_gaps_total", "Messages that came before an earlier one: that was fetched first."}
 	GatewayTails     = Metric{"realtime_gateway_tails_total", "Times a new owner knew of messages that the former one had stored and not delivered."}
 	GatewayRepeats   = Metric{"realtime_gateway_repeats_total", "Messages dropped because they had come before."}

@@ -43,10 +43,11 @@ type Session struct {
 // time to live and Refresh while its holder does, and for the time to live from End on. When Redis has lost it,
 // the holder's next note writes it anew.
 type Sessions struct {
-	store *Store                  // static
-	ttl   time.Duration           // static: after End
-	lost  func(id, holder string) // static
-	turn  chan struct{}           // holds one while notes are being written: they stay in order
+	store    *Store                  // static
+	ttl      time.Duration           // static: after End
+	lost     func(id, holder string) // static
+	turn     chan struct{}           // holds one while notes are being written: they stay in order
+	takeTurn chan struct{}           // likewise, while sessions are being taken
 
 	together  int // static: notes of one script
 	batched   int // static: notes of one call, or some more
@@ -59,6 +60,7 @@ type Sessions struct {
 	bytes   int                    // guarded by mu: of the states in pending
 	n       uint64                 // guarded by mu: number of the latest note
 	losses  []loss                 // guarded by mu: not told yet
+	takes   []*taking              // guarded by mu: not under way yet; as many as there are calls of Take
 }
 
 // NewSessions returns the sessions in s, each of which can be resumed for ttl after its connection has ended. lost is told
@@ -66,7 +68,7 @@ type Sessions struct {
 // a time. It may be told twice, or of a connection that has ended.
 func NewSessions(s *Store, ttl time.Duration, lost func(id, holder string)) *Sessions {
 	n := &Sessions{
-		store: s, ttl: ttl, lost: lost, turn: make(chan struct{}, 1),
+		store: s, ttl: ttl, lost: lost, turn: make(chan struct{}, 1), takeTurn: make(chan struct{}, 1),
 		together: 1, batched: sessionBatch, most: sessionMost, mostBytes: sessionMostBytes,
 		pending: make(map[sessionID]*waiting),
 	}

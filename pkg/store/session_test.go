@@ -525,3 +525,30 @@ func testSessionMeanwhile(t *testing.T, s opened) {
 	g.wantHears(t, "meanwhile/A")
 	g.wantTake(t, id.id, id.user, "C", "B", "5")
 }
+
+// All clients of a gateway that died come at once: each gets its session, in a few calls.
+func testSessionTakesAtOnce(t *testing.T, s opened) {
+	sessions := 2000
+	if s.embedded != nil {
+		sessions = 50 // its scripts are slow
+	}
+	died, g := newGateway(s, time.Hour), newGateway(s, time.Hour)
+	for i := range sessions {
+		died.Note(session(fmt.Sprint("at once ", i), "died", "state"), true)
+	}
+	died.write(t)
+	var wg sync.WaitGroup
+	for i := range sessions {
+		wg.Go(func() {
+			id := fmt.Sprint("at once ", i)
+			got, err := g.Take(t.Context(), id, id, fmt.Sprint("new ", i))
+			if err != nil || got.Holder != "died" {
+				t.Errorf("session %d: %+v, %v", i, got, err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(g.takes) != 0 {
+		t.Errorf("%d takings are left", len(g.takes))
+	}
+}

@@ -55,6 +55,7 @@ func TestSuite(t *testing.T) {
 		{"session begin", testSessionBegin},
 		{"session late", testSessionLate},
 		{"session takes", testSessionTakes},
+		{"session takes at once", testSessionTakesAtOnce},
 		{"session life", testSessionLife},
 		{"session many", testSessionMany},
 		{"session bound", testSessionBound},
