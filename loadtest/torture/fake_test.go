@@ -63,7 +63,7 @@ func TestAWrongSystemFails(t *testing.T) {
 	} {
 		t.Run(string(flaw), func(t *testing.T) {
 			t.Parallel()
-			if rep := onHub(t, flaw, 2500); rep.verdict.Found[want] == 0 {
+			if rep := onHub(t, flaw, 8000); rep.verdict.Found[want] == 0 {
 				t.Errorf("not noticed: found %v", rep.verdict.Found)
 			}
 		})
