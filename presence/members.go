@@ -13,7 +13,7 @@ import (
 // membership takes what a room's owner tells of a membership.
 func (r *registry) membership(view uint64, m *wire.Member) {
 	u := r.user(m.Key)
-	if !r.lane.Knows(view) {
+	if r.lane.FromLater() {
 		u.told = view
 	}
 	had, in := u.rooms[m.Other]

@@ -273,11 +273,11 @@ func (r *registry) Peer(view uint64, rec wire.Record) {
 	var m wire.Member
 	var d wire.Deposit
 	switch {
-	case rec.Kind == wire.KindDeposit && d.Decode(rec.Body) == nil && r.concerns(d.Key, view):
+	case rec.Kind == wire.KindDeposit && d.Decode(rec.Body) == nil && r.concerns(d.Key):
 		r.inherit(view, &d)
 	case rec.Kind == wire.KindPlaces:
 		r.placed(rec)
-	case rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil || !r.concerns(m.Key, view):
+	case rec.Kind != wire.KindMember || m.Decode(rec.Body) != nil || !r.concerns(m.Key):
 	case wire.IsRoom(m.Key):
 		r.claimed(view, &m)
 	default:
@@ -287,8 +287,8 @@ func (r *registry) Peer(view uint64, rec wire.Record) {
 
 // concerns reports whether a key is ours, or may be by a view that is still to come here. Else whoever
 // told of it learns the view, and tells the owner.
-func (r *registry) concerns(key string, view uint64) bool {
-	return r.lane.Owns(key) || !r.lane.Knows(view)
+func (r *registry) concerns(key string) bool {
+	return r.lane.Owns(key) || r.lane.FromLater()
 }
 
 // Moved implements owner.Telling: who is a member of what is known to the owner of the room, and to that of the

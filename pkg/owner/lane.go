@@ -49,26 +49,27 @@ type Lane struct {
 	refuse  *nats.Subscription
 
 	// Owned by the lane's goroutine.
-	self     cluster.Ref
-	now      time.Time
-	pool     link.Pool
-	gateways map[cluster.Ref]*Gateway
-	slots    []*Gateway
-	peers    map[cluster.Ref]*peer
-	gone     map[cluster.Ref]struct{}
-	outs     []*link.Out // nil: closed
-	links    uint64      // how many there have been
-	dirty    []*link.Out // have a batch to flush
-	acks     []byte      // scratch for a batch of acknowledgements
-	owing    bool        // this turn brought something to acknowledge
-	urgent   bool        // and it should not wait for a tick
-	ticked   time.Time   // when Telling.Tick was last called
-	idle     bool        // the next tick is tickIdle away
-	views    viewState
-	waiting  waitRoom
-	id       []byte // scratch for MessageID
-	serial   uint64 // of the last that MessageID gave
-	back     []item // what a peer that is gone never took, until adopt has dealt with it
+	self      cluster.Ref
+	now       time.Time
+	pool      link.Pool
+	gateways  map[cluster.Ref]*Gateway
+	slots     []*Gateway
+	peers     map[cluster.Ref]*peer
+	gone      map[cluster.Ref]struct{}
+	outs      []*link.Out // nil: closed
+	links     uint64      // how many there have been
+	dirty     []*link.Out // have a batch to flush
+	acks      []byte      // scratch for a batch of acknowledgements
+	owing     bool        // this turn brought something to acknowledge
+	urgent    bool        // and it should not wait for a tick
+	ticked    time.Time   // when Telling.Tick was last called
+	idle      bool        // the next tick is tickIdle away
+	views     viewState
+	fromLater bool // see FromLater
+	waiting   waitRoom
+	id        []byte // scratch for MessageID
+	serial    uint64 // of the last that MessageID gave
+	back      []item // what a peer that is gone never took, until adopt has dealt with it
 }
 
 // event is what the node tells its lanes.

@@ -128,14 +128,21 @@ func (l *Lane) peerRecord(p *peer, h wire.Header, rec wire.Record) {
 		})
 	default:
 		if l.telling != nil {
-			if !l.views.knows(h.View) {
+			c := &p.courses[h.FromLane]
+			if l.fromLater = l.later(c, h.View); l.fromLater {
 				l.views.tidy = false
-				c := &p.courses[h.FromLane]
 				c.told = c.told || h.View != c.at()
 			}
 			l.telling.Peer(h.View, rec)
 		}
 	}
+}
+
+// later reports whether a view, by which what comes now from a lane was sent, is still to come here. It may be one that was here
+// before, and comes back: the node that had made the difference is dead.
+func (l *Lane) later(c *course, view uint64) bool {
+	return view != l.views.current.Version &&
+		(!l.views.knows(view) || l.ahead(&item{view: view, course: c, place: c.place(view)}))
 }
 
 // say notes that a loop or a lane goes by a view.

@@ -49,8 +49,8 @@ func (l *Lane) Moved(key string) bool {
 // Owns reports whether a key is this lane's by the current view.
 func (l *Lane) Owns(key string) bool { return l.owns(cluster.Hash(key)) }
 
-// Knows reports whether a view is the current one or a past one.
-func (l *Lane) Knows(view uint64) bool { return l.views.knows(view) }
+// FromLater reports, within Telling.Peer, whether the record was sent by a view that is still to come here.
+func (l *Lane) FromLater() bool { return l.fromLater }
 
 // Open reports whether all keys of the current view are open.
 func (l *Lane) Open() bool { return l.views.open }

@@ -83,7 +83,7 @@ func (t *simTeller) Peer(view uint64, rec wire.Record) {
 		t.sim.Fatal("a record that cannot be read")
 	}
 	if !t.lane.Owns(m.Key) {
-		if t.lane.Knows(view) {
+		if !t.lane.FromLater() {
 			return
 		}
 		t.all.ahead++
