@@ -94,9 +94,11 @@ func (w *writer) use(ctx context.Context, stop <-chan struct{}, conn *client.Cli
 	answers := make(chan answer, most) // at most so many are under way: callbacks never wait
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	// Until the run is to end the writer leaves from time to time.
+	// Until the run is to end the writer leaves from time to time, with messages under way: the server has them,
+	// and they come again.
 	leave := time.NewTimer(w.set.spell(w.rng, 2*time.Second, 20*time.Second))
 	defer leave.Stop()
+	leaving := false
 	defer func() {
 		if w.rng.IntN(2) == 0 {
 			_ = conn.Close()
@@ -120,14 +122,15 @@ func (w *writer) use(ctx context.Context, stop <-chan struct{}, conn *client.Cli
 			if w.send(conn, answers, closed(stop)) != nil || w.overdue() {
 				return
 			}
+			if leaving && w.waits() {
+				w.rec.count("connections that writers left")
+				return
+			}
 		case <-conn.Done():
 			w.rec.count("connections of writers that broke")
 			return
 		case <-leave.C:
-			if !closed(stop) {
-				w.rec.count("connections that writers left")
-				return
-			}
+			leaving = !closed(stop)
 		}
 	}
 }
@@ -139,6 +142,18 @@ func (w *writer) overdue() bool {
 		for _, s := range l.pending {
 			if s.out && now-s.since > patience {
 				w.rec.count("connections that writers gave up, as no answer came for 15 s")
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// waits reports whether a message is under way.
+func (w *writer) waits() bool {
+	for _, l := range w.lines {
+		for _, s := range l.pending {
+			if s.out {
 				return true
 			}
 		}
