@@ -24,6 +24,8 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
+require cel.dev/cel-go v0.33.2 // indirect
+
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect

@@ -9,14 +9,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/jsstream"
 	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { streamtest.VerifyTestMain(m) }
 
 func ok(t *testing.T, err error) {
 	t.Helper()

@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
 
 	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { streamtest.VerifyTestMain(m) }
 
 // on makes Rooms over a connection.
 func on(tb testing.TB, nc *nats.Conn) *Rooms {
