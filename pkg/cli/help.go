@@ -18,6 +18,7 @@ const overview = `realtime: messaging for browsers and backends, by WebSocket
   realtime router [flags]     owns topics
   realtime presence [flags]   owns users and rooms
   realtime token -user NAME   prints a token signed with JWT_SECRET
+  realtime rules check|test   checks files of routing rules, tells what they make of a message
   realtime version            prints the version
   realtime help [COMMAND]     prints this, or the settings of a command
 
@@ -29,6 +30,9 @@ func Help(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 || args[0] == "help" || AsksHelp(args) {
 		fmt.Fprint(stdout, overview)
 		return 0
+	}
+	if args[0] == "rules" {
+		return Rules([]string{"help"}, nil, stdout, stderr)
 	}
 	if args[0] == "version" {
 		fmt.Fprint(stdout, "Usage: realtime version\n\nprint the version of realtime and of Go, and the platform\n")

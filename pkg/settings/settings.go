@@ -3,20 +3,9 @@
 package settings
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"strconv"
-	"strings"
-	"unicode"
-
 	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/settings/document"
 )
-
-// maxFile is the length of a settings file at most, in bytes.
-const maxFile = 1 << 20
 
 // Settings is what a settings file says. Its zero value is that of an empty file.
 type Settings struct {
@@ -33,33 +22,11 @@ func Dev() Settings {
 
 // Read reads the settings file of a name. The error has a line for each mistake that it found.
 func Read(file string) (Settings, error) {
-	name := file
-	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		name = strconv.Quote(name)
-	}
-	text, err := load(file)
+	text, err := document.Load(file)
 	if err != nil {
-		return Settings{}, fmt.Errorf("%s: %w", name, err)
+		return Settings{}, err
 	}
-	return Parse(name, text)
-}
-
-func load(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err == nil {
-		defer f.Close()
-		var text []byte
-		if text, err = io.ReadAll(io.LimitReader(f, maxFile+1)); err == nil && len(text) > maxFile {
-			return nil, errors.New("is longer than 1MiB")
-		}
-		if err == nil {
-			return text, nil
-		}
-	}
-	if path := new(fs.PathError); errors.As(err, &path) {
-		err = path.Err
-	}
-	return nil, fmt.Errorf("cannot be read: %w", err)
+	return Parse(document.Name(file), text)
 }
 
 // Parse reads the text of a settings file, one YAML document. The error has a line for each mistake that it
@@ -67,14 +34,14 @@ func load(file string) ([]byte, error) {
 //
 //	name:4: history[0].size: must be 1 to 1000000
 func Parse(name string, text []byte) (Settings, error) {
-	r := reader{name: name}
+	r := reader{document.NewReader(name)}
 	var s Settings
-	if root := r.document(text); root != nil {
-		r.fields(root, "", map[string]read{
-			"history": func(v value) { s.History = r.policy(v) },
+	if root := r.Document(text); root != nil {
+		r.Fields(root, "", document.Fields{
+			"history": func(v document.Value) { s.History = r.policy(v) },
 		})
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return Settings{}, err
 	}
 	return s, nil

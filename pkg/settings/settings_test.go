@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/settings/document"
 )
 
 func TestParse(t *testing.T) {
@@ -135,7 +136,7 @@ conf.yaml:7: history[1].age: must be a duration such as 30m or 7d, from 1s to 36
 		t.Errorf("\n got %v\nwant %s", err, want)
 	}
 	_, err = Parse("f", []byte("history: ["+strings.Repeat("a,", 50)+"]"))
-	if lines := strings.Split(err.Error(), "\n"); len(lines) != maxMistakes+1 || lines[maxMistakes] != "f: and 30 mistakes more" {
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != document.MaxMistakes+1 || lines[document.MaxMistakes] != "f: and 30 mistakes more" {
 		t.Errorf("%q", lines)
 	}
 }
@@ -210,7 +211,7 @@ func FuzzParse(f *testing.F) {
 		}
 		names := make(map[string]bool)
 		for _, r := range s.History {
-			if names[r.Name] || !ruleName.MatchString(r.Name) || len(r.Topics)+len(r.Rooms) == 0 ||
+			if names[r.Name] || !document.IsName(r.Name) || len(r.Topics)+len(r.Rooms) == 0 ||
 				r.Size < 1 || r.Size > maxSize || r.Age < minAge || r.Age > maxAge || r.Replicas < 0 || r.Replicas > maxReplicas {
 				t.Fatalf("%q: %+v", text, r)
 			}

@@ -1,4 +1,8 @@
-package settings
+// Package document reads a YAML document by hand, so that whatever is wrong with it is told with its line and its
+// path, all of it at once:
+//
+//	settings.yaml:4: history[0].size: must be 1 to 1000000
+package document
 
 import (
 	"bytes"
@@ -16,30 +20,40 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxMistakes is how many mistakes of a file are told.
-const maxMistakes = 20
+// MaxMistakes is how many mistakes of a file are told.
+const MaxMistakes = 20
 
-// reader reads a document, and notes what is wrong with it.
-type reader struct {
+// Reader reads a document, and notes what is wrong with it.
+type Reader struct {
 	name     string // of the file
 	mistakes []mistake
 }
+
+// NewReader returns a reader of the file of a name.
+func NewReader(name string) *Reader { return &Reader{name: name} }
+
+// Mistakes counts what was found wrong up to now.
+func (r *Reader) Mistakes() int { return len(r.mistakes) }
 
 type mistake struct {
 	line int
 	text string
 }
 
-// value is a node and where it is, such as history[0].size.
-type value struct {
+// Value is a node and where it is, such as history[0].size.
+type Value struct {
 	*yaml.Node
-	path string
+	Path string
 }
 
-// read reads the value of a field.
-type read func(v value)
+// Read reads the value of a field, or an item of a list.
+type Read func(v Value)
 
-func (r *reader) wrong(line int, path, format string, args ...any) {
+// Fields are the fields that a mapping may have, each with its Read.
+type Fields map[string]Read
+
+// Wrong notes a mistake in a line, 0 where it is not known, at a path.
+func (r *Reader) Wrong(line int, path, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if path != "" {
 		text = path + ": " + text
@@ -47,12 +61,12 @@ func (r *reader) wrong(line int, path, format string, args ...any) {
 	r.mistakes = append(r.mistakes, mistake{line, text})
 }
 
-// err is all mistakes, nil where there are none.
-func (r *reader) err() error {
+// Err is all mistakes, a line for each in the order of the file; nil where there are none.
+func (r *Reader) Err() error {
 	slices.SortStableFunc(r.mistakes, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
 	var errs []error
 	for i, m := range r.mistakes {
-		if i == maxMistakes {
+		if i == MaxMistakes {
 			errs = append(errs, fmt.Errorf("%s: and %d mistakes more", r.name, len(r.mistakes)-i))
 			break
 		}
@@ -65,8 +79,8 @@ func (r *reader) err() error {
 	return errors.Join(errs...)
 }
 
-// document reads the one document that text may have. It returns nil where there is none, or nothing in it.
-func (r *reader) document(text []byte) *yaml.Node {
+// Document reads the one document that text may have. It returns nil where there is none, or nothing in it.
+func (r *Reader) Document(text []byte) *yaml.Node {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var first, second yaml.Node
 	err := d.Decode(&first)
@@ -75,7 +89,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 	}
 	if err == nil {
 		if err = d.Decode(&second); err == nil {
-			r.wrong(second.Line, "", "a second document: there is only one")
+			r.Wrong(second.Line, "", "a second document: there is only one")
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -91,7 +105,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 var atLine = regexp.MustCompile(`^line ([0-9]+): `)
 
 // syntax notes what the YAML parser says.
-func (r *reader) syntax(err error) {
+func (r *Reader) syntax(err error) {
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 0
 	if m := atLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
@@ -106,14 +120,14 @@ func (r *reader) syntax(err error) {
 	if strings.Contains(text, "unknown anchor") || strings.Contains(text, "alphabetic or numeric character") {
 		text += " (a pattern that begins with * or > needs quotes)"
 	}
-	r.wrong(line, "", "%s", text)
+	r.Wrong(line, "", "%s", text)
 }
 
-// fields reads a mapping, each field by the read of its name. It returns which there are.
-func (r *reader) fields(n *yaml.Node, path string, known map[string]read) map[string]bool {
+// Fields reads a mapping, each field by the Read of its name. It returns which there are.
+func (r *Reader) Fields(n *yaml.Node, path string, known Fields) map[string]bool {
 	there := make(map[string]bool)
 	if n.Kind != yaml.MappingNode {
-		r.wrong(n.Line, path, "must be fields: %s", names(known))
+		r.Wrong(n.Line, path, "must be fields: %s", names(known))
 		return there
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -123,38 +137,38 @@ func (r *reader) fields(n *yaml.Node, path string, known map[string]read) map[st
 		read := known[field]
 		switch {
 		case key.Kind != yaml.ScalarNode || read == nil:
-			r.wrong(n.Content[i].Line, path, "%s: no such field, there are: %s", quote(field), names(known))
+			r.Wrong(n.Content[i].Line, path, "%s: no such field, there are: %s", Quote(field), names(known))
 		case there[field]:
-			r.wrong(n.Content[i].Line, at, "given twice")
+			r.Wrong(n.Content[i].Line, at, "given twice")
 		default:
 			there[field] = true
-			read(value{resolve(n.Content[i+1]), at})
+			read(Value{resolve(n.Content[i+1]), at})
 		}
 	}
 	return there
 }
 
-func names(known map[string]read) string {
+func names(known Fields) string {
 	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 }
 
-// items reads a list of at most most items. No value is an empty list.
-func (r *reader) items(v value, most int, read read) {
+// Items reads a list of at most most items. No value is an empty list.
+func (r *Reader) Items(v Value, most int, read Read) {
 	switch {
 	case null(v.Node):
 	case v.Kind != yaml.SequenceNode:
-		r.wrong(v.Line, v.path, "must be a list")
+		r.Wrong(v.Line, v.Path, "must be a list")
 	case len(v.Content) > most:
-		r.wrong(v.Line, v.path, "must have at most %d items, has %d", most, len(v.Content))
+		r.Wrong(v.Line, v.Path, "must have at most %d items, has %d", most, len(v.Content))
 	default:
 		for i, n := range v.Content {
-			read(value{resolve(n), fmt.Sprintf("%s[%d]", v.path, i)})
+			read(Value{resolve(n), fmt.Sprintf("%s[%d]", v.Path, i)})
 		}
 	}
 }
 
-// text is the text of a value, whatever YAML takes it for; false where it has none.
-func (v value) text() (string, bool) {
+// Text is the text of a value, whatever YAML takes it for; false where it has none.
+func (v Value) Text() (string, bool) {
 	return v.Value, v.Kind == yaml.ScalarNode && !null(v.Node)
 }
 
@@ -168,8 +182,8 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// quote writes text for an error line, shortened.
-func quote(text string) string {
+// Quote writes text for an error line, shortened.
+func Quote(text string) string {
 	if runes := []rune(text); len(runes) > 60 {
 		text = string(runes[:60]) + "…"
 	}
