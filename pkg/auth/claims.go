@@ -20,6 +20,21 @@ type Claims struct {
 	Permissions []string      // claim permissions; nil when absent
 	Topics      *topic.Grants // claim topics, validated; nil when absent: see topic.Grants
 	ExpiresAt   time.Time     // claim exp, to the millisecond; Config.Leeway is not added
+
+	ID         string    // claim jti; empty when absent
+	Family     string    // claim family: of the refresh tokens it came with; empty when absent
+	IssuedAt   time.Time // claim iat, to the millisecond; zero when absent
+	SignedInAt time.Time // claim auth_time, where there is a family: when that began; zero when absent
+}
+
+// Since is the time that a revocation of the user is held against: when the user signed in. A token that was had for
+// a refresh token is no younger than the first of its family, otherwise a refresh that races with a revocation would
+// outlive it. It is zero when the token tells no time.
+func (c *Claims) Since() time.Time {
+	if !c.SignedInAt.IsZero() {
+		return c.SignedInAt
+	}
+	return c.IssuedAt
 }
 
 // ValidateUser returns ErrUser unless name can be a user: 1 to MaxUser bytes of UTF-8 without

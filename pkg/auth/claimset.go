@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -24,7 +25,10 @@ type claimSet struct {
 	iss, aud           gjson.Result
 	roles, permissions gjson.Result
 	topics             gjson.Result
-	bad                bool // not an object, or not UTF-8
+	jti, family        gjson.Result
+	authTime           gjson.Result
+	serial, accessTTL  gjson.Result // of refresh tokens
+	bad                bool         // not an object, or not UTF-8
 }
 
 // UnmarshalJSON implements json.Unmarshaler, data being valid JSON. It returns no error.
@@ -66,6 +70,16 @@ func (c *claimSet) field(name string) *gjson.Result {
 		return &c.permissions
 	case "topics":
 		return &c.topics
+	case "jti":
+		return &c.jti
+	case "family":
+		return &c.family
+	case "auth_time":
+		return &c.authTime
+	case "serial":
+		return &c.serial
+	case "access_ttl":
+		return &c.accessTTL
 	default:
 		return nil
 	}
@@ -135,6 +149,9 @@ func (c *claimSet) bearer() (*Claims, error) {
 		return nil, ErrSession
 	}
 	out := &Claims{User: strings.Clone(user.Str), SessionID: strings.Clone(sid.Str)}
+	if err := c.identity(out); err != nil {
+		return nil, err
+	}
 	var err error
 	if out.Roles, err = stringList("roles", c.roles); err != nil {
 		return nil, err
@@ -154,6 +171,32 @@ func (c *claimSet) bearer() (*Claims, error) {
 	return out, nil
 }
 
+// identity sets what tells a token apart from others of its bearer.
+func (c *claimSet) identity(out *Claims) (err error) {
+	if out.ID, err = name("jti", c.jti); err != nil {
+		return err
+	}
+	if out.Family, err = name("family", c.family); err != nil {
+		return err
+	}
+	if out.IssuedAt, err = numericDate("iat", c.iat); err != nil || out.Family == "" {
+		return err
+	}
+	out.SignedInAt, err = numericDate("auth_time", c.authTime)
+	return err
+}
+
+// name reads a claim that is a text of up to MaxUser bytes without control characters; empty when it is absent.
+func name(claim string, r gjson.Result) (string, error) {
+	if r.Type == gjson.Null {
+		return "", nil
+	}
+	if r.Type != gjson.String || !printable(r.Str) {
+		return "", fmt.Errorf("%w: %s is not up to %d bytes of UTF-8 without control characters", ErrMalformed, claim, MaxUser)
+	}
+	return strings.Clone(r.Str), nil
+}
+
 // lastDate is the last second of the year 9999: what lies beyond no clock will reach, and
 // arithmetic on it may overflow.
 const lastDate = 253402300799
@@ -170,6 +213,9 @@ func numericDate(name string, r gjson.Result) (time.Time, error) {
 	return time.UnixMilli(int64(math.Round(r.Num * 1000))), nil
 }
 
+// maxList bounds the roles of a token and its permissions: rules look through them for each message.
+const maxList = 256
+
 // stringList reads a claim that is an array of strings, nil when it is absent.
 func stringList(name string, r gjson.Result) (list []string, err error) {
 	if r.Type == gjson.Null {
@@ -182,6 +228,14 @@ func stringList(name string, r gjson.Result) (list []string, err error) {
 	r.ForEach(func(_, item gjson.Result) bool {
 		if item.Type != gjson.String {
 			list, err = nil, fmt.Errorf("%w: %s is not a list of strings", ErrMalformed, name)
+			return false
+		}
+		if strings.ContainsFunc(item.Str, unicode.IsControl) { // gateways join roles by line breaks
+			list, err = nil, fmt.Errorf("%w: %s has an item with control characters", ErrMalformed, name)
+			return false
+		}
+		if len(list) == maxList {
+			list, err = nil, fmt.Errorf("%w: %s has more than %d items", ErrMalformed, name, maxList)
 			return false
 		}
 		list = append(list, strings.Clone(item.Str))

@@ -23,7 +23,7 @@ func TestClaims(t *testing.T) {
 	}{
 		{"plain", obj{}, nil},
 		{"nulls", obj{"nbf": json.RawMessage("null"), "session_id": json.RawMessage("null"), "roles": json.RawMessage("null")}, nil},
-		{"claims of others", obj{"user_id": 7, "jti": []int{1}, "scope": "a b", "SUB": "mallory", "EXP": 1, "Topics": 7}, nil},
+		{"claims of others", obj{"user_id": 7, "serial": []int{1}, "scope": "a b", "SUB": "mallory", "EXP": 1, "Topics": 7}, nil},
 
 		{"no exp", obj{"exp": nil}, ErrNoExpiry},
 		{"null exp", obj{"exp": json.RawMessage("null")}, ErrNoExpiry},
@@ -63,6 +63,7 @@ func TestClaims(t *testing.T) {
 		{"user_id a number", obj{"sub": nil, "user_id": 7}, ErrUser},
 		{"user of 128 bytes", obj{"sub": strings.Repeat("é", 64)}, nil},
 		{"user of 129 bytes", obj{"sub": strings.Repeat("é", 64) + "a"}, ErrUser},
+		{"role with a line break", obj{"roles": []string{"a\nadmin"}}, ErrMalformed},
 		{"user with a control character", obj{"sub": "al\x00ice"}, ErrUser},
 		{"user with a C1 control character", obj{"sub": "al\u0085ice"}, ErrUser},
 
@@ -75,6 +76,18 @@ func TestClaims(t *testing.T) {
 		{"roles in text", obj{"roles": "a b"}, ErrMalformed},
 		{"roles with a number", obj{"roles": []any{"a", 7}}, ErrMalformed},
 		{"permissions an object", obj{"permissions": obj{"a": true}}, ErrMalformed},
+
+		{"256 roles", obj{"roles": make([]string, 256)}, nil},
+		{"257 roles", obj{"roles": make([]string, 257)}, ErrMalformed},
+		{"257 permissions", obj{"permissions": make([]string, 257)}, ErrMalformed},
+
+		{"jti and family", obj{"jti": strings.Repeat("j", 128), "family": "f", "auth_time": in(-time.Hour)}, nil},
+		{"jti a list", obj{"jti": []int{1}}, ErrMalformed},
+		{"jti of 129 bytes", obj{"jti": strings.Repeat("j", 129)}, ErrMalformed},
+		{"jti with a line break", obj{"jti": "a\nb"}, ErrMalformed},
+		{"family a number", obj{"family": 7}, ErrMalformed},
+		{"auth_time in text, of a family", obj{"family": "f", "auth_time": "now"}, ErrMalformed},
+		{"auth_time in text, of others", obj{"auth_time": "now"}, nil},
 
 		{"topics", obj{"topics": obj{"publish": []string{"a.>"}, "subscribe": []string{}}}, nil},
 		{"topics null", obj{"topics": json.RawMessage("null")}, ErrGrants},
@@ -94,6 +107,17 @@ func TestClaims(t *testing.T) {
 				t.Errorf("user %q", c.User)
 			}
 		})
+	}
+}
+
+// TestErrorNamesTheClaim: whoever makes tokens wants to know which of their claims is refused.
+func TestErrorNamesTheClaim(t *testing.T) {
+	v := newVerifier(t, Config{Secret: testSecret})
+	for _, claim := range []string{"exp", "nbf", "iat", "jti", "family", "roles", "permissions"} {
+		_, err := v.Verify(hs(obj{claim: obj{"a": 1}}))
+		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), claim+" ") {
+			t.Errorf("%s an object: %v", claim, err)
+		}
 	}
 }
 

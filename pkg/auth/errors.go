@@ -24,3 +24,11 @@ var (
 	// start, so the client does well to come back later with the same one.
 	ErrKeysAway = errors.New("token cannot be checked now, its keys are away")
 )
+
+// What is wrong with a refresh token besides, in words for the client.
+var (
+	ErrRefreshUsed = errors.New("refresh token is not the newest of its family: sign in again")
+
+	// ErrFamiliesAway says nothing about the token: what was used cannot be known now.
+	ErrFamiliesAway = errors.New("tokens cannot be refreshed now")
+)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -47,6 +48,7 @@ func FuzzClaims(f *testing.F) {
 		`{"sub":"alice","exp":9e9}`,
 		`{"user_id":"bob","exp":9000000000.5,"nbf":0,"iat":1,"roles":["a"],"permissions":[],"session_id":"s"}`,
 		`{"sub":"a","exp":9e9,"topics":{"publish":["a.>"],"subscribe":[]}}`,
+		`{"sub":"a","exp":9e9,"jti":"id","family":"f","auth_time":1.5,"serial":0,"access_ttl":60}`,
 		`{"sub":"\ud800","exp":9e9,"aud":["a"],"iss":7}`,
 		`null`, `[]`, `{"exp":1e999}`, `{"topics":null}`,
 	} {
@@ -57,7 +59,8 @@ func FuzzClaims(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if ValidateUser(c.User) != nil || !printable(c.SessionID) || c.Topics.Validate() != nil || !c.ExpiresAt.After(time.Now()) {
+		if ValidateUser(c.User) != nil || !printable(c.SessionID) || !printable(c.ID) || !printable(c.Family) ||
+			max(len(c.Roles), len(c.Permissions)) > maxList || c.Topics.Validate() != nil || !c.ExpiresAt.After(time.Now()) {
 			t.Fatalf("%q verifies as %+v", payload, c)
 		}
 		var plain map[string]any
@@ -68,4 +71,55 @@ func FuzzClaims(f *testing.F) {
 			t.Fatalf("%q verifies as %q", payload, c.User)
 		}
 	})
+}
+
+// FuzzRefresh: whatever is given for a refresh token, and whatever one of ours says, it is refused, or the pair is as
+// good.
+func FuzzRefresh(f *testing.F) {
+	r, err := NewRefresher(RefreshConfig{
+		Secret: testSecret, TTL: time.Hour, Families: anyTurn{}, Revoked: func(string, string, string, time.Time) error { return nil },
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	v := newVerifier(f, Config{Secret: testSecret})
+	key := must(refreshKey(testSecret))
+	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"refresh+jwt"}`))
+	for _, payload := range []string{
+		`{"sub":"a","exp":9e9,"family":"f","auth_time":1.5,"serial":0,"access_ttl":60}`,
+		`{"sub":"a","exp":9e9,"family":"f","auth_time":1,"serial":9007199254740991,"access_ttl":0.001,"roles":["r"]}`,
+		`{"sub":"a","exp":253402300799,"family":"f","auth_time":1,"serial":1,"access_ttl":253402300799}`, `{}`, `null`,
+	} {
+		f.Add(payload)
+	}
+	f.Fuzz(func(t *testing.T, payload string) {
+		if _, err := r.Refresh(t.Context(), payload); err == nil {
+			t.Fatalf("%q is taken for a refresh token", payload)
+		}
+		signed := header + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+		token := signed + "." + base64.RawURLEncoding.EncodeToString(must(jwt.SigningMethodHS256.Sign(signed, key)))
+		if _, err := v.Verify(token); err == nil {
+			t.Fatalf("%q is taken for an access token", payload)
+		}
+		pair, err := r.Refresh(t.Context(), token)
+		if err != nil {
+			return
+		}
+		if pair.ExpiresIn < time.Second {
+			return // it may have ended by now
+		}
+		if c, err := v.Verify(pair.Access.Reveal()); err != nil || c.Family == "" || c.SignedInAt.IsZero() {
+			t.Fatalf("%q gives %+v, %v", payload, c, err)
+		}
+		if _, err := r.Refresh(t.Context(), pair.Refresh.Reveal()); err != nil {
+			t.Fatalf("%q gives a refresh token that is refused: %v", payload, err)
+		}
+	})
+}
+
+// anyTurn is Families in which each token's turn has come.
+type anyTurn struct{}
+
+func (anyTurn) Use(context.Context, string, string, int64, time.Duration, time.Duration) (bool, error) {
+	return true, nil
 }

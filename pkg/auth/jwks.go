@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -12,15 +13,23 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
 	"go.uber.org/zap"
+
+	"github.com/realtime-cluster/realtime/pkg/circuit"
+	"github.com/realtime-cluster/realtime/pkg/metric"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 const (
-	fetchTimeout = 5 * time.Second
+	fetchTime  = 5 * time.Second // of a fetch, repeats included
+	fetchTries = 3
+	fetchPause = 200 * time.Millisecond // a try is repeated after 0 to fetchPause × tries so far, unless it took too long
 
 	refreshEvery = 5 * time.Minute // after a success
-	retryFirst   = 500 * time.Millisecond
-	retryMost    = 30 * time.Second // after failures, doubling up to this
+	awayTime     = 2 * time.Second // after a failure, and for as long again at random; no fetch is made meanwhile
+	tripRow      = 2               // fetches that fail in a row and open the circuit; until one has succeeded, the first does
 
 	startWait  = 3 * time.Second // New waits this long for the first set
 	askEvery   = 5 * time.Second // unknown keys cause one fetch in this time
@@ -30,13 +39,15 @@ const (
 
 // jwks is a JSON Web Key Set (RFC 7517) kept like the one at a URL. It is fetched now and
 // again, and when a token names a key that is not in it: keys rotate. While the server is
-// away the last set stays in force. run owns the fetching; lookups may come from anywhere.
+// away the circuit breaker is open: the last set stays in force, and tokens with keys that it does not have are refused
+// without a wait. run owns the fetching; lookups may come from anywhere.
 type jwks struct {
-	url    string // static, as are all but mu's fields
-	log    *zap.Logger
-	client *http.Client
-	store  *usableKeys
-	find   jwt.Keyfunc
+	url     string // static, as are all but mu's fields
+	client  *http.Client
+	store   *usableKeys
+	find    jwt.Keyfunc
+	breaker *circuit.Breaker
+	fetches *prometheus.CounterVec // by outcome
 
 	asked   chan struct{} // of size 1: a lookup wants a fetch
 	waiting chan struct{} // of size maxWaiting: a place per waiting lookup
@@ -50,8 +61,8 @@ type jwks struct {
 }
 
 // newJWKS checks the URL. It starts nothing, run does.
-func newJWKS(ctx context.Context, rawURL string, log *zap.Logger) (*jwks, error) {
-	u, err := url.Parse(rawURL)
+func newJWKS(ctx context.Context, cfg Config) (*jwks, error) {
+	u, err := url.Parse(cfg.JWKSURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, errors.New("JWT_JWKS_URL: must be an http or https URL")
 	}
@@ -60,18 +71,48 @@ func newJWKS(ctx context.Context, rawURL string, log *zap.Logger) (*jwks, error)
 	if err != nil {
 		return nil, fmt.Errorf("JWT_JWKS_URL: %w", err)
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-	return &jwks{
-		url:     rawURL,
-		log:     log,
-		client:  &http.Client{Transport: bounded{transport}},
+	log := cfg.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	f := metric.For(cfg.Registerer, cfg.Role)
+	j := &jwks{
+		url:     cfg.JWKSURL,
+		client:  &http.Client{Transport: bounded{&http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}},
 		store:   store,
 		find:    found.Keyfunc,
 		asked:   make(chan struct{}, 1),
 		waiting: make(chan struct{}, maxWaiting),
 		done:    make(chan struct{}),
 		fetched: make(chan struct{}),
-	}, nil
+		fetches: f.CounterVec(metric.TokenKeys, "outcome"),
+		breaker: circuit.NewBreaker(circuit.Config{
+			Dependency: "jwks",
+			Open:       awayTime,
+			Trips:      func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripRow },
+			Explain:    withoutURL,
+			Metrics:    circuit.NewMetrics(f, "jwks"),
+			Log:        log,
+			Lost: "the token keys of JWT_JWKS_URL are away: those known stay in force, tokens signed with others are refused " +
+				"until it is back",
+			Back: "the token keys of JWT_JWKS_URL are back",
+		}),
+	}
+	for _, outcome := range []string{"fetched", "failed"} {
+		j.fetches.WithLabelValues(outcome)
+	}
+	return j, f.Err()
+}
+
+// withoutURL is err without the URL, which may hold a password.
+func withoutURL(err error) error {
+	if asked := new(url.Error); errors.As(err, &asked) {
+		err = asked.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %v", fetchTime)
+	}
+	return err
 }
 
 // start runs run and waits for the end of its first fetch, within startWait.
@@ -91,15 +132,12 @@ func (j *jwks) start(ctx context.Context) {
 // a lookup asked.
 func (j *jwks) run(ctx context.Context) {
 	defer close(j.done)
-	for retry := retryFirst; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		wait := refreshEvery
-		if err := j.fetch(ctx); err == nil {
-			retry = retryFirst
-		} else if ctx.Err() == nil {
-			j.log.Warn("fetch token keys", zap.Error(err), zap.Duration("retry_in", retry))
-			wait, retry = retry, min(2*retry, retryMost)
+		if j.fetch(ctx) != nil { // the breaker has heard it
+			wait = awayTime
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(wait + rand.N(wait)) // not with all other gateways at once
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -115,10 +153,19 @@ func (j *jwks) fetch(ctx context.Context) error {
 	j.fetching = true
 	j.mu.Unlock()
 
-	// With a storage and no interval this is one request, its answer written to the storage.
-	_, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
-		Client: j.client, Ctx: ctx, HTTPTimeout: fetchTimeout, Storage: j.store,
+	err := j.breaker.Do(ctx, func() error {
+		within, cancel := context.WithTimeout(ctx, fetchTime)
+		defer cancel()
+		again := func(error) bool { return within.Err() == nil }
+		return circuit.Retry(within, fetchTries, fetchPause, again, func() error {
+			return supervise.Call(func() error { return j.get(within) }) // whatever the answer does to its parser
+		})
 	})
+	outcome := "fetched"
+	if err != nil {
+		outcome = "failed"
+	}
+	j.fetches.WithLabelValues(outcome).Inc()
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -127,6 +174,15 @@ func (j *jwks) fetch(ctx context.Context) error {
 	j.last = time.Now()
 	close(j.fetched)
 	j.fetched = make(chan struct{})
+	return err
+}
+
+// get makes one request.
+func (j *jwks) get(ctx context.Context) error {
+	// With a storage and no interval this is one request, its answer written to the storage.
+	_, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
+		Client: j.client, Ctx: ctx, HTTPTimeout: fetchTime, Storage: j.store,
+	})
 	return err
 }
 
@@ -171,14 +227,14 @@ func (j *jwks) lookup(t *jwt.Token) (any, error) {
 	return key, nil
 }
 
-// ask wants the set fetched, unless that was done a moment ago, and reports whether a fetch
-// has ended since.
+// ask wants the set fetched, unless that was done a moment ago or the server is away, and reports whether a
+// fetch has ended since.
 func (j *jwks) ask() bool {
 	j.mu.Lock()
 	fetched, fetching := j.fetched, j.fetching
 	recent := !j.last.IsZero() && time.Since(j.last) < askEvery
 	j.mu.Unlock()
-	if recent && !fetching {
+	if recent && !fetching || j.breaker.State() != gobreaker.StateClosed {
 		return false
 	}
 	select {

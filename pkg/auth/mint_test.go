@@ -2,6 +2,7 @@ package auth
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ func TestMint(t *testing.T) {
 		User: "älice <&>", Issuer: "iss", Audience: "rt", SessionID: "s-1",
 		TTL: 90*time.Second + 250*time.Millisecond, Now: now,
 		Roles: []string{"admin", "ops"}, Permissions: []string{"p"},
-		Topics: &topic.Grants{Publish: []string{"a.>"}, Subscribe: []string{}},
+		Topics: &topic.Grants{Publish: []string{"a.>"}, Subscribe: []string{}}, ID: "id-1",
 	}
 	token, err := Mint(testSecret, spec)
 	if err != nil {
@@ -22,20 +23,21 @@ func TestMint(t *testing.T) {
 	}
 	want := &Claims{
 		User: spec.User, SessionID: spec.SessionID, Roles: spec.Roles, Permissions: spec.Permissions,
-		Topics: spec.Topics, ExpiresAt: now.Add(spec.TTL),
+		Topics: spec.Topics, ExpiresAt: now.Add(spec.TTL), ID: "id-1", IssuedAt: now,
 	}
 	v := newVerifier(t, Config{Secret: testSecret, Issuer: "iss", Audience: "rt"})
 	got := verify(t, v, token, nil)
-	if got == nil || !got.ExpiresAt.Equal(want.ExpiresAt) {
+	if got == nil || !got.ExpiresAt.Equal(want.ExpiresAt) || !got.IssuedAt.Equal(now) || !got.Since().Equal(now) {
 		t.Fatalf("minted %+v, want %+v", got, want)
 	}
+	got.IssuedAt = now
 	if got.ExpiresAt = want.ExpiresAt; !reflect.DeepEqual(got, want) {
 		t.Errorf("minted %+v, want %+v", got, want)
 	}
 
 	plain := must(Mint(testSecret, TokenSpec{User: "bob", TTL: time.Minute}))
 	got = verify(t, newVerifier(t, Config{Secret: testSecret}), plain, nil)
-	if got == nil || got.Topics != nil || got.Roles != nil || got.SessionID != "" {
+	if got == nil || got.Topics != nil || got.Roles != nil || got.SessionID != "" || len(got.ID) != 22 || got.Family != "" {
 		t.Errorf("minted %+v", got)
 	}
 	verify(t, v, plain, ErrIssuer)
@@ -58,7 +60,9 @@ func TestMintErrors(t *testing.T) {
 		{"bad session", testSecret, TokenSpec{User: "a", SessionID: "\n", TTL: 1e9}, ErrSession.Error()},
 		{"no life", testSecret, TokenSpec{User: "a"}, "token life must be positive, is 0s"},
 		{"bad topics", testSecret, TokenSpec{User: "a", TTL: 1e9, Topics: &topic.Grants{Publish: []string{""}}}, `token has bad topics: publish "": is empty`},
-		{"too long", testSecret, TokenSpec{User: "a", TTL: 1e9, Roles: make([]string, 3000)}, ErrTooLong.Error()},
+		{"bad ID", testSecret, TokenSpec{User: "a", TTL: 1e9, ID: "a\x00"}, "token is malformed: jti"},
+		{"many roles", testSecret, TokenSpec{User: "a", TTL: 1e9, Roles: make([]string, 257)}, "more than 256 roles or permissions"},
+		{"too long", testSecret, TokenSpec{User: "a", TTL: 1e9, Roles: []string{strings.Repeat("r", MaxToken)}}, ErrTooLong.Error()},
 	}
 	for _, tt := range tests {
 		if token, err := Mint(tt.secret, tt.spec); token != "" || err == nil || err.Error() != tt.want {

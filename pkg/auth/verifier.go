@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	Audience  string        // JWT_AUDIENCE: the aud wanted; any when empty
 	Leeway    time.Duration // JWT_LEEWAY: how far the clocks of issuer and verifier may differ
 	Log       *zap.Logger   // told when the key server is away; may be nil
+
+	Registerer prometheus.Registerer // nil: the metrics of the key server's breaker are not registered
+	Role       string                // label of the metrics
 }
 
 // Verifier checks tokens. Its fields are static; any number of goroutines may use it.
@@ -74,11 +78,7 @@ func New(ctx context.Context, cfg Config) (*Verifier, error) {
 		v.accepted = append(v.accepted, v.publicAlg)
 	}
 	if cfg.JWKSURL != "" {
-		log := cfg.Log
-		if log == nil {
-			log = zap.NewNop()
-		}
-		if v.jwks, err = newJWKS(ctx, cfg.JWKSURL, log); err != nil {
+		if v.jwks, err = newJWKS(ctx, cfg); err != nil {
 			return nil, err
 		}
 		v.accepted = append(v.accepted, algRS256, algES256, algEdDSA)
@@ -101,10 +101,18 @@ func (v *Verifier) Wait() {
 	}
 }
 
-// Verify returns the claims of token, or one of the Err sentinels, as it is or wrapped: its
-// text is fit to be sent to the client. When the token names a key that the key server has
-// not been seen to have, Verify may wait up to two seconds for a fresh set; otherwise it does
-// not block.
+// Health is nil while the key server is there, or not needed, and otherwise says why it is not asked. It does not
+// block.
+func (v *Verifier) Health() error {
+	if v.jwks == nil {
+		return nil
+	}
+	return v.jwks.breaker.Health()
+}
+
+// Verify returns the claims of token, or one of the Err sentinels, as it is or wrapped: its text is fit to be sent to
+// the client. When the token names a key that the key server has not been seen to have, Verify may wait up to two
+// seconds for a fresh set, unless that server is known to be away; otherwise it does not block.
 func (v *Verifier) Verify(token string) (*Claims, error) {
 	if len(token) > MaxToken {
 		return nil, ErrTooLong

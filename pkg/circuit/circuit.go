@@ -1,4 +1,4 @@
-// Package circuit has what the circuit breakers before Redis and JetStream share: their metrics.
+// Package circuit has what the circuit breakers before Redis, JetStream and key servers share.
 package circuit
 
 import (

@@ -1,4 +1,4 @@
--- ARGV: ttl in ms, most entries, most bytes, sender, ID, sent at, payload
+-- ARGV: ttl in ms, most entries, most bytes, sender, ID, sent at, payload, metadata: '' for none, not counted
 -- Returns what became of the message and how many entries expired.
 local ttl, most, mostBytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local from, id, sent, payload = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -21,7 +21,12 @@ if size + bytes > mostBytes then
 end
 
 -- The first write: where Redis is out of memory, this is the one it refuses.
-local entry = redis.call('XADD', queue, '*', 'f', from, 'i', id, 't', sent, 'p', payload)
+local entry
+if ARGV[8] == '' then
+  entry = redis.call('XADD', queue, '*', 'f', from, 'i', id, 't', sent, 'p', payload)
+else
+  entry = redis.call('XADD', queue, '*', 'f', from, 'i', id, 't', sent, 'p', payload, 'm', ARGV[8])
+end
 if count == 0 then
   redis.call('DEL', index) -- whatever it says
 end

@@ -40,7 +40,7 @@ func (s opened) logged() []string {
 
 const (
 	logUsing = "info using Redis"
-	logAway  = "warn Redis is away: direct messages to absent users are refused and no session is resumed until it is back"
+	logAway  = "warn Redis is away: direct messages to absent users are refused, no session is resumed, no token is refreshed or revoked until it is back"
 	logBack  = "info Redis is back"
 )
 

@@ -1,5 +1,6 @@
 // Package store is what outlives connections and owners in Redis: the direct messages that wait
-// for absent users, when users were last seen, and the sessions in which clients resume.
+// for absent users, when users were last seen, the sessions in which clients resume, which refresh tokens
+// were used, and what is revoked.
 //
 // Every call goes through one circuit breaker. While Redis is away it is open, calls fail at once with
 // ErrUnavailable, and whatever does not need Redis goes on.

@@ -22,11 +22,6 @@ var ErrNoSession = errors.New("there is no such session")
 // errClusterNode is added where a single server was expected.
 var errClusterNode = errors.New("REDIS_URL names a node of a cluster: add cluster=true")
 
-// abandoned is the end of the caller's context: it says nothing about Redis.
-type abandoned struct{ error }
-
-func (a abandoned) Unwrap() error { return a.error }
-
 // away tells whether err is one of Redis, so that the next call will likely fail as well. An error
 // reply about one key or script is not: one broken queue must not close all.
 func away(err error) bool {

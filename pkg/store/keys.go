@@ -3,7 +3,7 @@ package store
 import "strings"
 
 // Every key of Redis begins with rt: and has its user in braces, the hash tag: a cluster keeps
-// the keys of a user on one node, which a script over several of them requires.
+// the keys of a user on one node, which a script over several of them requires. What is revoked is of all users.
 
 // tag makes a user part of a hash tag. A brace would end it early, so that two keys of the
 // user could end up apart.
@@ -22,4 +22,12 @@ func sessionKey(user, id string) string { return "rt:{" + tag.Replace(user) + "}
 func queueKeys(user string) []string {
 	key := "rt:{" + tag.Replace(user) + "}:dm"
 	return []string{key, key + ":index"}
+}
+
+// familyKey is the key of a family of refresh tokens: a hash, as use.lua tells.
+func familyKey(user, family string) string { return "rt:{" + tag.Replace(user) + "}:family:" + family }
+
+// revocationKeys are those of what is revoked, as revoke.lua tells. A user of this name has no key of these.
+var revocationKeys = []string{
+	"rt:{revocations}:log", "rt:{revocations}:until", "rt:{revocations}:terms", "rt:{revocations}:marks",
 }

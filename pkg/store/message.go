@@ -12,6 +12,9 @@ type Message struct {
 	From    string // the sender
 	Payload []byte // any bytes
 	SentAt  int64  // Unix milliseconds
+
+	// Metadata is what rules have set, raw JSON members; empty: nothing. It does not count for the queue's bounds.
+	Metadata string
 }
 
 // Entry is a message that waits in a queue.
@@ -55,6 +58,9 @@ func decode(reply any) (Entry, error) {
 			e.SentAt = at
 		case "p":
 			e.Payload = []byte(value)
+		case "m":
+			e.Metadata = value
+			known--
 		default:
 			known--
 		}

@@ -27,6 +27,13 @@ type metrics struct {
 	sessionsWritten, sessionsTouched               prometheus.Counter
 	sessionsTaken, sessionsMissed, sessionsLost    prometheus.Counter
 	sessionsFull, sessionsRefused, sessionsStopped prometheus.Counter // dropped
+
+	families           *prometheus.CounterVec // by outcome
+	revocations        prometheus.Gauge
+	revocationsSeen    *prometheus.CounterVec // by kind
+	revocationsLoaded  prometheus.Counter
+	revocationsRetold  prometheus.Counter
+	revocationsDropped prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
@@ -64,6 +71,19 @@ func newMetrics(reg prometheus.Registerer, role string) (*metrics, error) {
 		sessionsFull:    lapsed.WithLabelValues("full"),
 		sessionsRefused: lapsed.WithLabelValues("refused"),
 		sessionsStopped: lapsed.WithLabelValues("stopped"),
+
+		families:           f.CounterVec(metric.TokenFamilies, "outcome"),
+		revocations:        f.Gauge(metric.Revocations),
+		revocationsSeen:    f.CounterVec(metric.RevocationsSeen, "kind"),
+		revocationsLoaded:  f.Counter(metric.RevocationsLoaded),
+		revocationsRetold:  f.Counter(metric.RevocationsRetold),
+		revocationsDropped: f.Counter(metric.RevocationsDropped),
+	}
+	for _, outcome := range []string{"used", "reused", "revoked", "unknown"} {
+		m.families.WithLabelValues(outcome)
+	}
+	for _, kind := range []Kind{KindUser, KindToken, KindFamily, KindDisconnect} {
+		m.revocationsSeen.WithLabelValues(string(kind))
 	}
 	return m, f.Err()
 }

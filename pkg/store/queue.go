@@ -41,7 +41,7 @@ func (q *Queue) Append(ctx context.Context, user string, m Message) error {
 	err := q.store.breaker.do(ctx, once, func(ctx context.Context) (err error) {
 		reply, err = appendScript.Run(ctx, q.store.client, queueKeys(user),
 			q.limits.TTL.Milliseconds(), q.limits.MaxCount, q.limits.MaxBytes,
-			m.From, m.ID, m.SentAt, m.Payload).Slice()
+			m.From, m.ID, m.SentAt, m.Payload, m.Metadata).Slice()
 		return err
 	})
 	if err != nil {

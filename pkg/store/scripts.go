@@ -22,6 +22,12 @@ var (
 	noteLua string
 	//go:embed take.lua
 	takeLua string
+	//go:embed use.lua
+	useLua string
+	//go:embed revoke.lua
+	revokeLua string
+	//go:embed revoked.lua
+	revokedLua string
 
 	appendScript = redis.NewScript(queueLua + appendLua)
 	readScript   = redis.NewScript(queueLua + readLua)
@@ -29,6 +35,10 @@ var (
 	lenScript    = redis.NewScript(queueLua + lenLua)
 	noteScript   = redis.NewScript(noteLua)
 	takeScript   = redis.NewScript(takeLua)
+
+	useScript     = redis.NewScript(useLua)
+	revokeScript  = redis.NewScript(revokeLua)
+	revokedScript = redis.NewScript(revokedLua)
 )
 
 var errReply = errors.New("redis: unexpected reply of a script")

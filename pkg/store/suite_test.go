@@ -64,6 +64,20 @@ func TestSuite(t *testing.T) {
 		{"session unknown script", testSessionUnknown},
 		{"session model", testSessionModel},
 		{"session concurrent", testSessionConcurrent},
+		{"family", testFamily},
+		{"family lost", testFamilyLost},
+		{"family ahead", testFamilyAhead},
+		{"family at once", testFamilyAtOnce},
+		{"family repeated call", testFamilyRepeat},
+		{"family life", testFamilyLife},
+		{"revocations", testRevocations},
+		{"revocations load", testRevocationsLoad},
+		{"revocations lost", testRevocationsLost},
+		{"revocations forked", testRevocationsForked},
+		{"revocations bound", testRevocationsBound},
+		{"revocations expire", testRevocationsExpire},
+		{"revocations not ours", testRevocationsForeign},
+		{"revocations model", testRevocationsModel},
 	}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
