@@ -14,6 +14,7 @@ const (
 	maxBeatBytes = 256 << 10
 	maxNameBytes = 256
 	maxBeatLanes = 1 << 16
+	maxDemand    = 1e15
 	maxBeatRefs  = 256  // the dead one beat tells of, and the suspects
 	maxReadRefs  = 4096 // of either, that one beat is believed
 )
@@ -25,7 +26,8 @@ var errBeat = errors.New("bad heartbeat")
 //
 //	{"v":1, "id":"00f3…16 hex digits", "inc":0, "role":"router", "name":"host-7", "lanes":4,
 //	 "state":"active", "version":"1.2.0", "hello":true, "gone":true,
-//	 "dead":[{"id":"…","inc":0}], "suspects":[{"id":"…","inc":0}], "load":{"name":number}}
+//	 "dead":[{"id":"…","inc":0}], "suspects":[{"id":"…","inc":0}], "load":{"name":number},
+//	 "demand":number}
 //
 // Absent fields are zero, unknown ones are ignored: a field can be added without a new v,
 // as long as those who do not know it may ignore it.
@@ -36,6 +38,10 @@ type Beat struct {
 	Dead     []Ref              // incarnations declared dead that were heard nevertheless
 	Suspects []Ref              // not dead yet, but NATS finds nobody there: they die sooner
 	Load     map[string]float64 // small numbers on how busy the node is, named by the role
+
+	// Demand is what the node would use of what is common to its role, in a unit of the role's. Who
+	// does not tell, as the releases before it do not, demands nothing.
+	Demand float64
 }
 
 type wireBeat struct {
@@ -52,6 +58,7 @@ type wireBeat struct {
 	Dead     []wireRef          `json:"dead,omitempty"`
 	Suspects []wireRef          `json:"suspects,omitempty"`
 	Load     map[string]float64 `json:"load,omitempty"`
+	Demand   float64            `json:"demand,omitempty"`
 }
 
 type wireRef struct {
@@ -73,11 +80,11 @@ func (id *wireID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// encode fails only on a load that JSON has no number for (NaN, infinite).
+// encode fails only on a load or demand that JSON has no number for (NaN, infinite).
 func (b Beat) encode() ([]byte, error) {
 	w := wireBeat{
 		V: beatVersion, ID: wireID(b.ID), Inc: b.Inc, Role: b.Role, Name: b.Name, Lanes: b.Lanes,
-		State: b.State, Version: b.Version, Hello: b.Hello, Gone: b.Gone, Load: b.Load,
+		State: b.State, Version: b.Version, Hello: b.Hello, Gone: b.Gone, Load: b.Load, Demand: b.Demand,
 		Dead: toWire(b.Dead), Suspects: toWire(b.Suspects),
 	}
 	data, err := json.Marshal(w)
@@ -105,7 +112,7 @@ func decodeBeat(data []byte) (Beat, error) {
 			Ref: Ref{uint64(w.ID), w.Inc}, Role: w.Role, Name: w.Name, Lanes: w.Lanes,
 			State: w.State, Version: w.Version,
 		},
-		Hello: w.Hello, Gone: w.Gone, Load: w.Load,
+		Hello: w.Hello, Gone: w.Gone, Load: w.Load, Demand: w.Demand,
 		Dead: fromWire(w.Dead), Suspects: fromWire(w.Suspects),
 	}
 	return b, nil
@@ -139,6 +146,8 @@ func (w *wireBeat) check() error {
 		return fmt.Errorf("%d lanes", w.Lanes)
 	case len(w.Name) > maxNameBytes || len(w.Version) > maxNameBytes:
 		return errors.New("name or version too long")
+	case w.Demand < 0 || w.Demand > maxDemand:
+		return fmt.Errorf("demand of %g", w.Demand)
 	case len(w.Dead) > maxReadRefs || len(w.Suspects) > maxReadRefs:
 		return fmt.Errorf("%d dead, %d suspects", len(w.Dead), len(w.Suspects))
 	}

@@ -20,6 +20,7 @@ func TestBeatRoundTrip(t *testing.T) {
 			Dead:     []Ref{{2, 0}, {3, 9}},
 			Suspects: []Ref{{4, 0}, {5, 2}},
 			Load:     map[string]float64{"connections": 120000, "cpu": 0.5},
+			Demand:   12345.5,
 		},
 	} {
 		data, err := b.encode()
@@ -51,6 +52,9 @@ func TestDecodeBeat(t *testing.T) {
 		{"last dead inc", `{` + id + `"role":"router","state":"active","dead":[{"id":"00000000000000a2","inc":4294967295}]}`, "incarnation"},
 		{"too many suspects", `{` + id + `"role":"router","state":"active","suspects":[` + strings.Repeat(`{},`, maxReadRefs) + `{}]}`, "suspects"},
 		{"too many lanes", `{` + id + `"role":"router","state":"active","lanes":65537}`, "lanes"},
+		{"demand", `{` + id + `"role":"gateway","state":"active","demand":0.5}`, ""},
+		{"negative demand", `{` + id + `"role":"gateway","state":"active","demand":-1}`, "demand"},
+		{"too much demand", `{` + id + `"role":"gateway","state":"active","demand":1e16}`, "demand"},
 		{"long name", `{` + id + `"role":"router","state":"active","name":"` + strings.Repeat("n", 257) + `"}`, "too long"},
 		{"too big", `{` + id + `"role":"router","state":"active"}` + strings.Repeat(" ", maxBeatBytes), "bytes"},
 	} {

@@ -42,6 +42,9 @@ type Config struct {
 	// Load gives the numbers that this node's next beat tells of how busy it is. May be nil.
 	Load func() map[string]float64
 
+	// Demand gives the demand that this node's next beat tells, see Beat. May be nil: none.
+	Demand func() float64
+
 	Log        *zap.Logger           // no log if nil
 	Registerer prometheus.Registerer // no metrics to be seen if nil
 }

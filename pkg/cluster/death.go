@@ -81,6 +81,12 @@ func (m *Members) excuse(now time.Time, d time.Duration) {
 	}
 }
 
+// Renew makes us go on under a new incarnation of our own accord.
+func (m *Members) Renew(now time.Time) Effects {
+	m.depose(m.self.Inc + 1)
+	return m.finish(now)
+}
+
 // depose makes us go on under a new incarnation.
 func (m *Members) depose(inc uint32) {
 	m.self.Inc = inc

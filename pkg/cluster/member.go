@@ -29,8 +29,11 @@ type Member struct {
 	self    atomic.Pointer[Node]  // written by Run
 	want    atomic.Uint32         // the State to be in
 	wanted  chan struct{}         // cap 1: want has grown
+	renew   chan struct{}         // cap 1: Renew was called
 	reports *reports              // of Suspect
 	dropped atomic.Uint64         // beats that found the queue full, as bus last told
+
+	demands atomic.Pointer[[]float64] // of the others of our role; written by Run
 
 	// Owned by Run.
 	members *Members
@@ -51,7 +54,7 @@ func newMember(b bus, cfg Config) (*Member, error) {
 	}
 	m := &Member{
 		cfg: cfg, bus: b,
-		ready: make(chan struct{}), wanted: make(chan struct{}, 1),
+		ready: make(chan struct{}), wanted: make(chan struct{}, 1), renew: make(chan struct{}, 1),
 		reports: newReports(cfg.BeatInterval / 2),
 		members: newMembers(cfg.Self, cfg.BeatInterval, cfg.DeadAfter, cfg.SuspectAfter),
 	}
@@ -61,6 +64,7 @@ func newMember(b bus, cfg Config) (*Member, error) {
 	}
 	m.views.Store(m.members.views)
 	m.self.Store(&cfg.Self)
+	m.demands.Store(new([]float64))
 	return m, nil
 }
 
@@ -70,6 +74,10 @@ func (m *Member) Views() *Views { return m.views.Load() }
 
 // Self is this node as it is now: its incarnation and state.
 func (m *Member) Self() Node { return *m.self.Load() }
+
+// Demands is what the other live nodes of our role demand, as their last beats told: those that own keys
+// and those that are leaving. Not to be written to.
+func (m *Member) Demands() []float64 { return *m.demands.Load() }
 
 // Ready is closed when the first look around is over: whoever could be heard is in the views.
 func (m *Member) Ready() <-chan struct{} { return m.ready }
@@ -98,6 +106,15 @@ func (m *Member) become(s State) {
 	}
 }
 
+// Renew has this node go on under a new incarnation, as if the others had declared it dead: what it owned it has lost, or
+// part of that. It returns at once; OnDeposed and OnChange follow, then everyone is told.
+func (m *Member) Renew() {
+	select {
+	case m.renew <- struct{}{}:
+	default: // Run has yet to do it
+	}
+}
+
 // Suspect says that the NATS server found nobody where a node of the views should listen. If
 // that is not heard within SuspectAfter, it is dead. Returns at once, and costs next to
 // nothing where the node is gone or was reported a moment ago.
@@ -113,11 +130,12 @@ func (m *Member) Suspect(ref Ref) {
 
 // Run takes part in the cluster until ctx is done, then says that this node is gone and
 // returns nil. It returns an error when the connection is closed for good, or cannot be
-// subscribed on. It can be called once.
+// subscribed on. It can be called again when it has returned, or panicked.
 func (m *Member) Run(ctx context.Context) error {
 	if m.started.Swap(true) {
 		return errors.New("cluster: run called twice")
 	}
+	defer m.started.Store(false)
 	beats := make(chan *nats.Msg, maxQueuedBeats)
 	stop, err := m.bus.subscribe(beats)
 	if err != nil {
@@ -143,6 +161,8 @@ func (m *Member) Run(ctx context.Context) error {
 			m.receive(msg.Data)
 		case <-m.wanted:
 			m.advance()
+		case <-m.renew:
+			m.apply(m.members.Renew(time.Now()))
 		case <-m.reports.come:
 			m.apply(m.members.Suspect(time.Now(), m.reports.take(time.Now())))
 		case <-tick.C:
@@ -210,6 +230,10 @@ func (m *Member) apply(e Effects) {
 		m.metrics.suspects.WithLabelValues(string(n.Role)).Inc()
 		m.cfg.Log.Debug("node suspected", zap.Stringer("suspect", n.Ref), zap.String("role", string(n.Role)))
 	}
+	if e.Demands {
+		list := m.members.demands()
+		m.demands.Store(&list)
+	}
 	if e.Views != nil {
 		old := m.views.Swap(e.Views)
 		m.metrics.view(old, e.Views)
@@ -232,7 +256,7 @@ func (m *Member) apply(e Effects) {
 func (m *Member) deposed() {
 	inc := m.members.Self().Inc
 	m.metrics.deposed.Inc()
-	m.cfg.Log.Warn("declared dead by others: going on under a new incarnation", zap.Uint32("inc", inc))
+	m.cfg.Log.Warn("going on under a new incarnation: declared dead by others, or a part has failed", zap.Uint32("inc", inc))
 	if m.cfg.OnDeposed != nil {
 		m.cfg.OnDeposed(inc)
 	}
@@ -244,10 +268,13 @@ func (m *Member) publish(b Beat) {
 	if m.cfg.Load != nil {
 		b.Load = m.cfg.Load()
 	}
+	if m.cfg.Demand != nil && !b.Gone {
+		b.Demand = m.cfg.Demand()
+	}
 	data, err := b.encode()
 	if err != nil { // a load that is no number must not cost us our life
-		m.cfg.Log.Warn("load left out of heartbeat", zap.Error(err))
-		b.Load = nil
+		m.cfg.Log.Warn("load and demand left out of heartbeat", zap.Error(err))
+		b.Load, b.Demand = nil, 0
 		data, err = b.encode()
 	}
 	if err == nil {

@@ -241,6 +241,34 @@ func TestMemberCutOff(t *testing.T) {
 	})
 }
 
+// A node that has lost what it owned goes on under a new incarnation, which everyone hears of at once.
+func TestMemberRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &air{}
+		var all []*running
+		for id := range uint64(2) {
+			r := a.start(t, id+1, RoleRouter)
+			all = append(all, r)
+			r.Activate()
+		}
+		time.Sleep(2 * time.Second)
+		all[0].Renew()
+		time.Sleep(10 * time.Millisecond)
+		for _, r := range all {
+			r.sees(t, Ref{1, 1}, Ref{2, 0})
+		}
+		all[0].mu.Lock()
+		if d := all[0].deposed; len(d) != 1 || d[0] != 1 {
+			t.Errorf("deposed: %v", d)
+		}
+		all[0].mu.Unlock()
+		for _, r := range all {
+			r.stop()
+			<-r.done
+		}
+	})
+}
+
 // A link that went and came back between two looks is noticed by its count.
 func TestMemberLinkBlink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

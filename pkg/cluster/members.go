@@ -29,6 +29,7 @@ type Members struct {
 	ask     bool // ... and it is a hello
 	doubted bool // somebody may suspect us: the beat after this one is due early
 	dirty   bool // the views may have to change
+	demand  bool // somebody of our role demands something else
 
 	out Effects // of the input being handled
 }
@@ -38,6 +39,7 @@ type peer struct {
 	heard     time.Time // silence counts from here
 	suspected time.Time // since when, in this silence; zero: it is not
 	accused   bool      // by us: our beats tell it
+	demand    float64
 }
 
 // Effects is what the caller of a method of Members has to do, in this order. Zero fields
@@ -48,6 +50,7 @@ type Effects struct {
 	Changes   []Change // what led to them; without Views, of nodes that were in none
 	Suspected []Node   // came under suspicion
 	Ready     bool     // the first look around is over
+	Demands   bool     // what others of our role demand has changed
 	Beat      *Beat    // to be published now
 }
 
@@ -211,6 +214,9 @@ func (m *Members) hear(now time.Time, b Beat) {
 			m.note(p.Node, why)
 		}
 	}
+	if p.demand != b.Demand && p.Role == m.self.Role {
+		p.demand, m.demand = b.Demand, true
+	}
 	p.heard = now
 	p.acquit()
 	m.owes = m.owes || b.Hello
@@ -232,6 +238,8 @@ func (m *Members) drop(p *peer, why Why) {
 
 // finish gathers the effects of one input.
 func (m *Members) finish(now time.Time) Effects {
+	m.out.Demands = m.demand || m.dirty
+	m.demand = false
 	if m.dirty {
 		m.dirty = false
 		if next := m.views.next(m.nodes()); next != m.views {
@@ -252,6 +260,17 @@ func (m *Members) finish(now time.Time) Effects {
 	out := m.out
 	m.out = Effects{}
 	return out
+}
+
+// demands is what the others of our role demand that are past joining.
+func (m *Members) demands() []float64 {
+	var list []float64
+	for _, p := range m.peers {
+		if p.Role == m.self.Role && p.State != Joining {
+			list = append(list, p.demand)
+		}
+	}
+	return list
 }
 
 // nodes is everyone alive by role, ourselves included.

@@ -32,7 +32,7 @@ func TestNeverOverBudget(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		perSecond, burst := float64(1+rng.IntN(500)), 1+rng.IntN(50)
-		r := NewRate(perSecond, burst)
+		r := NewRate(perSecond, float64(burst))
 		var tat, now int64
 		var taken []int64
 		for range 2000 {
