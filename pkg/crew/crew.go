@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sony/gobreaker/v2"
 	"go.uber.org/zap"
 
-	"github.com/realtime-cluster/realtime/pkg/circuit"
-	"github.com/realtime-cluster/realtime/pkg/metric"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 const (
@@ -20,10 +17,6 @@ const (
 	// may wait for that; past it they fail.
 	Size      = 64
 	queueMost = 1 << 16
-	// tripRow is after how many calls in a row that found JetStream away none is made for openTime; the
-	// next one then decides.
-	tripRow  = 5
-	openTime = time.Second
 )
 
 // errBusy fails a call that would have to wait behind too many.
@@ -38,9 +31,11 @@ type Crew struct {
 	overload prometheus.Counter
 	ctx      context.Context // static: done when the node ends
 	end      context.CancelFunc
-	circuit  *gobreaker.CircuitBreaker[struct{}] // nil where the dependency has its own
-	away     error                               // static: what calls get while the circuit is open
+	guard    *guard // static; nil where the dependency has its own
 	wg       sync.WaitGroup
+
+	// Panicked is told of each panic in a call; nil: nobody is. It is set before the first call, and called on any goroutine.
+	Panicked func(*supervise.Panic)
 
 	// Start runs what makes calls, on a goroutine of its own. Tests replace it before the first call.
 	Start func(hand func())
@@ -58,40 +53,19 @@ func New(overload prometheus.Counter) *Crew {
 	return c
 }
 
-// Breaker is a circuit breaker before a dependency that has none of its own.
-type Breaker struct {
-	Name     string // of the dependency, in the metrics
-	Away     error  // calls that fail with it count against the dependency, and get it while the circuit is open
-	Registry metric.Factory
-	Lost     string // what is logged when the circuit opens
-	Back     string // and when it is closed again
-	Log      *zap.Logger
+// LogPanics has panics in calls logged.
+func (c *Crew) LogPanics(log *zap.Logger) {
+	c.Panicked = func(p *supervise.Panic) { log.Error("panic in a call to a dependency", p.Fields()...) }
 }
 
-// Guard puts a circuit breaker before the calls.
-func (c *Crew) Guard(b Breaker) {
-	m := circuit.NewMetrics(b.Registry, b.Name)
-	c.away = b.Away
-	c.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: b.Name, MaxRequests: 1, Timeout: openTime,
-		ReadyToTrip:  func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripRow },
-		IsSuccessful: func(err error) bool { return !errors.Is(err, b.Away) },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			m.Changed(to)
-			switch {
-			case from == gobreaker.StateClosed:
-				b.Log.Warn(b.Lost)
-			case to == gobreaker.StateClosed:
-				b.Log.Info(b.Back)
-			}
-		},
-	})
-}
-
-// Work has do called on a goroutine, and then done, with its error, on the lane's, unless that has ended.
+// Work has do called on a goroutine, and then done, with its error, on the lane's, unless that has ended. A panic in do is
+// its error, a *supervise.Panic.
 func (c *Crew) Work(l Lane, do func(context.Context) error, done func(error)) {
 	call := func() {
-		err := c.call(do)
+		err := supervise.Call(func() error { return c.call(do) })
+		if p := new(supervise.Panic); c.Panicked != nil && errors.As(err, &p) {
+			c.Panicked(p)
+		}
 		l.Do(func() { done(err) })
 	}
 	c.mu.Lock()
@@ -132,26 +106,16 @@ func (c *Crew) next() func() {
 }
 
 func (c *Crew) call(do func(context.Context) error) error {
-	if c.circuit == nil {
+	if c.guard == nil {
 		return do(c.ctx)
 	}
-	_, err := c.circuit.Execute(func() (struct{}, error) { return struct{}{}, do(c.ctx) })
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return c.away
-	}
-	return err
-}
-
-// Health is nil while calls are made.
-func (c *Crew) Health() error {
-	if c.circuit != nil && c.circuit.State() == gobreaker.StateOpen {
-		return errors.New("circuit breaker open: it does not answer")
-	}
-	return nil
+	return c.guarded(do)
 }
 
 // Stop ends the calls under way and waits for them.
 func (c *Crew) Stop() {
+	c.mu.Lock()
 	c.end()
+	c.mu.Unlock()
 	c.wg.Wait()
 }

@@ -2,10 +2,13 @@ package crew
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 // lane runs results as they come, one after another.
@@ -42,5 +45,24 @@ func TestCrewMakesEveryCallAndFewAtATime(t *testing.T) {
 	c.Stop()
 	if done != calls || most.Load() > Size || c.hands != 0 {
 		t.Errorf("%d of %d calls, up to %d at a time; %d hands left", done, calls, most.Load(), c.hands)
+	}
+}
+
+// A panic in a call is that call's error, and told; those behind it are made.
+func TestPanicFailsOneCall(t *testing.T) {
+	results := make(lane, 2)
+	c := New(prometheus.NewCounter(prometheus.CounterOpts{Name: "overload"}))
+	told := make(chan *supervise.Panic, 1)
+	c.Panicked = func(p *supervise.Panic) { told <- p }
+	var errs []error
+	note := func(err error) { errs = append(errs, err) }
+	c.Work(results, func(context.Context) error { panic("broken") }, note)
+	(<-results)()
+	c.Work(results, func(context.Context) error { return nil }, note)
+	(<-results)()
+	c.Stop()
+	p := new(supervise.Panic)
+	if !errors.As(errs[0], &p) || p.Value != "broken" || <-told != p || errs[1] != nil {
+		t.Errorf("errors %v", errs)
 	}
 }

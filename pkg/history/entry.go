@@ -13,6 +13,7 @@ type Publication struct {
 	MessageID string
 	Given     bool // MessageID is the sender's: the publication is recognized when it comes again
 	Payload   []byte
+	Metadata  string // what rules have set: raw JSON members; empty: nothing
 }
 
 // Entry is what one write stores: publications of one key, in order.
@@ -32,8 +33,9 @@ const entryVersion = 1
 var errEntry = errors.New("history: not an entry")
 
 const (
-	entryHeader = 1 + 8 + 8 + 4
-	flagGiven   = 1
+	entryHeader  = 1 + 8 + 8 + 4
+	flagGiven    = 1
+	flagMetadata = 2
 )
 
 // appendEntry appends the beginning of an entry of n publications.
@@ -50,11 +52,18 @@ func appendPublication(b []byte, p *Publication) []byte {
 	if p.Given {
 		flags |= flagGiven
 	}
+	if p.Metadata != "" {
+		flags |= flagMetadata
+	}
 	b = append(b, flags)
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.SentAt))
 	b = appendPart(b, p.User)
 	b = appendPart(b, p.MessageID)
-	return appendPart(b, p.Payload)
+	b = appendPart(b, p.Payload)
+	if p.Metadata != "" {
+		b = appendPart(b, p.Metadata)
+	}
+	return b
 }
 
 func appendPart[T ~string | ~[]byte](b []byte, part T) []byte {
@@ -98,10 +107,11 @@ func (e *Entry) Decode(b []byte) error {
 }
 
 func (p *Publication) decode(b []byte) (rest []byte, ok bool) {
-	if len(b) < 9 || b[0]&^flagGiven != 0 {
+	if len(b) < 9 || b[0]&^(flagGiven|flagMetadata) != 0 {
 		return nil, false
 	}
 	p.Given = b[0]&flagGiven != 0
+	hasMetadata := b[0]&flagMetadata != 0
 	p.SentAt = int64(binary.LittleEndian.Uint64(b[1:]))
 	b = b[9:]
 	var user, id []byte
@@ -112,8 +122,13 @@ func (p *Publication) decode(b []byte) (rest []byte, ok bool) {
 		return nil, false
 	}
 	p.User, p.MessageID = string(user), string(id)
-	p.Payload, b, ok = cutPart(b)
-	return b, ok
+	if p.Payload, b, ok = cutPart(b); !ok || !hasMetadata {
+		return b, ok
+	}
+	var metadata []byte
+	metadata, b, ok = cutPart(b)
+	p.Metadata = string(metadata)
+	return b, ok && len(metadata) > 0
 }
 
 func cutPart(b []byte) (part, rest []byte, ok bool) {

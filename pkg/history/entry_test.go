@@ -13,7 +13,7 @@ func entries() []Entry {
 		{Epoch: NewEpoch(modelNow, 5), First: 1 << 60, Publications: []Publication{
 			{SentAt: modelNow.UnixMilli(), User: "alice", MessageID: "m-1", Given: true, Payload: []byte(`{"a":1}`)},
 			{SentAt: -1, User: "bøb", MessageID: "", Payload: bytes.Repeat([]byte{0xff}, 70_000)},
-			{MessageID: "m-1", Payload: []byte("null")},
+			{MessageID: "m-1", Payload: []byte("null"), Metadata: `"by":"alice","n":1`},
 		}},
 	}
 }

@@ -37,6 +37,7 @@ type Config struct {
 	Refuse  string      // where refusals are answered (wire.Refuse)
 	Number  uint64      // tells the links of one goroutine apart in refusals; never used again
 	Bound   int         // bytes held at most; over it the oldest batch is dropped
+	After   uint64      // the first batch is the one behind that number; those before it, the sender has lost
 	Send    Send
 	Pool    *Pool
 }
@@ -72,8 +73,8 @@ type Stats struct {
 
 // NewOut returns a link that has sent nothing.
 func NewOut(cfg Config) *Out {
-	o := &Out{cfg: cfg, header: cfg.Header, next: 1, wait: resendAfter, window: window{windowBatches, windowBytes}}
-	o.header.Seq, o.header.Base = 0, 1
+	o := &Out{cfg: cfg, header: cfg.Header, wait: resendAfter, window: window{windowBatches, windowBytes}}
+	o.header.Seq, o.header.Base, o.next = cfg.After, cfg.After+1, cfg.After+1
 	return o
 }
 

@@ -19,8 +19,16 @@ type Handler interface {
 	// Refuse answers a record that could not be dealt with: Error 503.
 	Refuse(from Source, rec wire.Record)
 
+	// Failed is called when a panic ended Apply or Tell. It answers the record with Error 500 where that asks for an answer,
+	// and makes what is known of its key sound again, or gives that up, and everything that was shared in the making. It
+	// reports whether that is so; otherwise the lane ends, and another one takes its place that is told everything anew.
+	Failed(from Source, rec wire.Record) bool
+
 	// Forget drops all that a gateway said: it is gone.
 	Forget(*Gateway)
+
+	// ForgetLoop drops all that one of a gateway's loops said: it begins again, without the connections it had.
+	ForgetLoop(Source)
 
 	// Keep drops the keys for which keep is false: they belong to others. view is the version of the view
 	// by which the key was last told.

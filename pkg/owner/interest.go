@@ -70,6 +70,12 @@ func (f *Fanout) TouchLoops(g *Gateway, loops uint64) {
 // Len is how many gateways were touched.
 func (f *Fanout) Len() int { return len(f.touched) }
 
+// Reset forgets the gateways that were touched.
+func (f *Fanout) Reset() {
+	clear(f.loops)
+	f.touched = f.touched[:0]
+}
+
 // Send calls send for each gateway that was touched, with its loops, and begins anew.
 func (f *Fanout) Send(send func(g *Gateway, loops uint64)) {
 	for _, g := range f.touched {

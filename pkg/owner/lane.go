@@ -9,6 +9,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/supervise/fault"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -161,6 +162,7 @@ func (l *Lane) run(ctx context.Context) {
 			l.idle = next == tickIdle
 			timer.Reset(next)
 		}
+		fault.Point("lane.turn")
 		l.flush()
 		if l.idle && l.owing {
 			l.idle = false
@@ -214,7 +216,9 @@ func (l *Lane) suspect(ref cluster.Ref, e *ends) {
 func (l *Lane) event(e event) {
 	switch {
 	case e.views != nil:
-		l.adopt(e.self, e.views)
+		if e.self.Inc >= l.self.Inc { // otherwise of a life before this lane's
+			l.adopt(e.self, e.views)
+		}
 	case e.reconnect != nil && e.reconnect == l.nc:
 		for _, o := range l.outs {
 			if o != nil {

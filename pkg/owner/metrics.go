@@ -28,6 +28,7 @@ type metrics struct {
 	held         prometheus.Counter
 	refused      prometheus.Counter
 	holdTimeouts prometheus.Counter
+	panics       prometheus.Counter
 	holdSeconds  prometheus.Histogram
 }
 
@@ -44,6 +45,7 @@ func newMetrics(reg prometheus.Registerer, role cluster.Role) *metrics {
 		held:         f.Counter(metric.OwnerHeld),
 		refused:      f.Counter(metric.OwnerRefused),
 		holdTimeouts: f.Counter(metric.OwnerHoldTimeouts),
+		panics:       f.Counter(metric.OwnerPanics),
 		holdSeconds:  f.Histogram(metric.OwnerHoldSeconds, []float64{.001, .003, .01, .03, .1, .3, 1, 3}),
 	}
 }

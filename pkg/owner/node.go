@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 // Config is what a Node is made of.
@@ -25,6 +26,7 @@ type Config struct {
 	Handler    func(*Lane) Handler
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
+	Supervisor *supervise.Supervisor // restarts lanes; nil: one of the node's own, to which nobody listens
 }
 
 // Node is a router or a presence node: its membership and its lanes.
@@ -33,7 +35,7 @@ type Node struct {
 	self    cluster.Node
 	metrics *metrics
 	member  *cluster.Member
-	lanes   []*Lane
+	lanes   []atomic.Pointer[Lane] // another one where one failed
 
 	started chan struct{} // closed when the node owns keys
 	leaving atomic.Bool
@@ -53,8 +55,12 @@ func New(cfg Config) (*Node, error) {
 		started: make(chan struct{}),
 	}
 	n.cfg.Log = cfg.Log.With(zap.String("node", cluster.IDString(n.self.ID)))
-	for i := range cfg.Lanes {
-		n.lanes = append(n.lanes, newLane(n, i))
+	if n.cfg.Supervisor == nil {
+		n.cfg.Supervisor = supervise.New(n.cfg.Log, nil, string(cfg.Role))
+	}
+	n.lanes = make([]atomic.Pointer[Lane], cfg.Lanes)
+	for i := range n.lanes {
+		n.lanes[i].Store(newLane(n, i))
 	}
 	var err error
 	n.member, err = cluster.New(cfg.Conns[0], cluster.Config{
@@ -117,23 +123,23 @@ func (n *Node) Run(stop, kill context.Context) error {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(kill))
 	defer cancel()
-	for _, l := range n.lanes {
-		if err := l.subscribe(); err != nil {
+	for i := range n.lanes {
+		if err := n.lanes[i].Load().subscribe(); err != nil {
 			return fmt.Errorf("subscribe: %w", err)
 		}
-		defer l.unsubscribe()
+		defer func() { n.lanes[i].Load().unsubscribe() }()
 	}
 	for _, nc := range n.cfg.Conns {
 		if err := nc.FlushTimeout(5 * time.Second); err != nil {
 			return fmt.Errorf("subscribe: %w", err)
 		}
-		wg.Go(func() { n.watch(ctx, nc) })
+		wg.Go(func() { n.superviseWatch(ctx, nc) })
 	}
-	for _, l := range n.lanes {
-		wg.Go(func() { l.run(ctx) })
+	for i := range n.lanes {
+		wg.Go(func() { n.superviseLane(ctx, i) })
 	}
 	failed := make(chan error, 1)
-	wg.Go(func() { failed <- n.member.Run(ctx) })
+	wg.Go(func() { n.superviseMember(ctx, failed) })
 	select {
 	case <-n.member.Ready():
 	case err := <-failed:
@@ -209,10 +215,13 @@ func (n *Node) handOver(kill context.Context) {
 
 // every asks all lanes whether something is so.
 func (n *Node) every(ctx context.Context, is func(*Lane) bool) bool {
-	for _, l := range n.lanes {
+	for i := range n.lanes {
+		l := n.lanes[i].Load()
 		answer := make(chan bool, 1)
 		select {
 		case l.events <- event{is: is, answer: answer}:
+		case <-l.ended: // it failed, and has nothing
+			continue
 		case <-ctx.Done():
 			return false
 		}
@@ -221,6 +230,7 @@ func (n *Node) every(ctx context.Context, is func(*Lane) bool) bool {
 			if !so {
 				return false
 			}
+		case <-l.ended:
 		case <-ctx.Done():
 			return false
 		}
@@ -230,7 +240,8 @@ func (n *Node) every(ctx context.Context, is func(*Lane) bool) bool {
 
 // tell passes an event to every lane. A lane that has ended takes no more.
 func (n *Node) tell(e event) {
-	for _, l := range n.lanes {
+	for i := range n.lanes {
+		l := n.lanes[i].Load()
 		select {
 		case l.events <- e:
 		case <-l.ended:

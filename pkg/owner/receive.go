@@ -87,6 +87,8 @@ func (l *Lane) upRecord(g *Gateway, h wire.Header, rec wire.Record) {
 		if m.Decode(rec.Body) == nil {
 			l.say(&g.courses[h.FromLane], m.View)
 		}
+	case wire.KindAnew:
+		l.anew(Source{Gateway: g, Loop: h.FromLane})
 	default:
 		l.route(&item{
 			from: Source{Gateway: g, Loop: h.FromLane}, view: h.View, rec: rec,

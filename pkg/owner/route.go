@@ -44,7 +44,7 @@ func (l *Lane) route(it *item) {
 		return
 	}
 	if !keyed {
-		l.handler.Apply(it.from, it.rec)
+		l.apply(it.from, it.rec)
 		return
 	}
 	hash := cluster.Hash(key)
@@ -54,7 +54,7 @@ func (l *Lane) route(it *item) {
 	case owned && l.held(hash):
 		l.wait(it, false)
 	case owned && it.via == nil:
-		l.handler.Apply(it.from, it.rec)
+		l.apply(it.from, it.rec)
 	case owned:
 		l.deny(it) // too late: what was sent after it may have come directly
 	case l.ahead(it):
@@ -88,9 +88,9 @@ func (l *Lane) told(it *item, owned bool) {
 		it.course.told = true
 	}
 	if it.rec.Told() {
-		l.handler.Tell(it.from, it.view, it.rec)
+		l.tell(it)
 	} else {
-		l.handler.Apply(it.from, it.rec)
+		l.apply(it.from, it.rec)
 	}
 }
 
@@ -129,7 +129,7 @@ func (l *Lane) forward(it *item, hash uint64) {
 	if it.rec.Kind == wire.KindJoin {
 		// For the gateway, we have been told: it tells nobody else before it has left its view.
 		l.views.tidy = false
-		l.handler.Tell(it.from, it.view, it.rec)
+		l.tell(it)
 	}
 	l.metrics.forwarded.Inc()
 	o := p.outs[cluster.Lane(hash, n.Lanes)]
@@ -242,7 +242,7 @@ func (l *Lane) openWaiting() {
 // open deals with a record that waited, if for its key.
 func (l *Lane) open(it *item) {
 	if key, _, _ := l.handler.Key(it.rec); l.owns(cluster.Hash(key)) {
-		l.handler.Apply(it.from, it.rec)
+		l.apply(it.from, it.rec)
 	} else {
 		l.route(it)
 	}
@@ -275,6 +275,12 @@ func (l *Lane) expireWaiting() {
 // dropWaitingOf forgets what waits for a gateway that is gone.
 func (l *Lane) dropWaitingOf(g *Gateway) {
 	l.keepWaiting(func(w *item) bool { return w.from.Gateway != g })
+}
+
+// anew forgets what a gateway's loop said, which begins again. What it sent before has come, or never will.
+func (l *Lane) anew(from Source) {
+	l.keepWaiting(func(w *item) bool { return w.from != from })
+	l.handler.ForgetLoop(from)
 }
 
 func (l *Lane) keepWaiting(keep func(*item) bool) {

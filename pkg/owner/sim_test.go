@@ -32,6 +32,7 @@ type sim struct {
 	serial   uint64              // of nodes
 	kills    bool
 	hasty    bool // nodes come and go without waiting for each other
+	falls    bool // gateways' loops fail, and begin again
 	handler  func(*Lane) Handler
 }
 

@@ -56,10 +56,32 @@ func (l *simLoop) newUp(n cluster.Node) *simUp {
 				FromID: l.simGateway.node.ID, FromLane: uint16(l.index), Lanes: simLoops, ToInc: n.Inc,
 			},
 			Subject: wire.Up(n.ID, lane), Refuse: wire.Refuse(l.simGateway.node.ID, l.index), Number: l.links,
-			Bound: 16 << 20, Pool: &l.pool, Send: l.sim.send(l.simGateway.node.ID*100 + uint64(l.index)),
+			After: l.life, Bound: 16 << 20, Pool: &l.pool, Send: l.sim.send(l.simGateway.node.ID*100 + uint64(l.index)),
 		}))
+		if l.hushed {
+			o := u.outs[lane]
+			o.End(wire.AppendAnew(o.Begin(l.view.Version, l.sim.now)), l.sim.now)
+		}
 	}
 	return u
+}
+
+// fall ends the loop, and all that it knows but the views that it follows, and lets it begin again. It has clients when
+// all owners know.
+func (l *simLoop) fall() {
+	l.sim.check.fell(l)
+	l.life += 1 << 32
+	l.hushed = true
+	l.entries, l.ops, l.ups = make(map[string]*simEntry), make(map[uint64]*simOp), make(map[cluster.Ref]*simUp)
+	l.adopt(&cluster.Views{Routers: l.view})
+	l.hushed = false
+	l.fallen = true
+}
+
+// away reports whether the loop has failed and some owner may not know.
+func (l *simLoop) away() bool {
+	l.fallen = l.fallen && !l.linksEmpty()
+	return l.fallen
 }
 
 // recover deals with what was under way to routers that are gone.

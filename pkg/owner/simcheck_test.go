@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
+	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
 // simCheck judges what the simulated clients see.
@@ -25,6 +26,7 @@ type simCheck struct {
 	late    float64                       // holds that ended by time, of routers that were counted
 	refused float64                       // records refused, likewise
 	denied  int                           // publishes answered 503
+	fallen  int                           // loops that failed
 }
 
 type simMessage struct {
@@ -109,6 +111,17 @@ func (c *simCheck) joined(l *simLoop, key string) {
 		c.floor[l] = make(map[string]int)
 	}
 	c.floor[l][key] = len(c.owed[key])
+}
+
+// fell forgets what the clients of a loop are owed.
+func (c *simCheck) fell(l *simLoop) {
+	c.fallen++
+	delete(c.floor, l)
+	for _, o := range l.ops {
+		if o.kind == wire.KindPublish {
+			c.wishes--
+		}
+	}
 }
 
 func (c *simCheck) left(l *simLoop, key string) { delete(c.floor[l], key) }

@@ -38,6 +38,9 @@ type simLoop struct {
 	pool    link.Pool
 	ups     map[cluster.Ref]*simUp
 	links   uint64
+	life    uint64 // behind which number its links begin
+	hushed  bool   // it is beginning again
+	fallen  bool   // see away
 	entries map[string]*simEntry
 	ops     map[uint64]*simOp
 	nextOp  uint64
@@ -283,6 +286,9 @@ func (l *simLoop) down(batch []byte) {
 
 // publish lets the loop's client publish to a key.
 func (l *simLoop) publish(key string) {
+	if l.away() {
+		return
+	}
 	n := l.sent[key]
 	l.sent[key]++
 	h := l.begin(&simOp{kind: wire.KindPublish, key: key, n: n})
@@ -294,6 +300,9 @@ func (l *simLoop) publish(key string) {
 func (l *simLoop) toggle(key string) {
 	e := l.entries[key]
 	if e == nil {
+		if l.away() {
+			return
+		}
 		e = &simEntry{}
 		l.entries[key] = e
 	}

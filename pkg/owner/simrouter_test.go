@@ -300,6 +300,17 @@ func (h *simHandler) Refuse(from Source, rec wire.Record) {
 	}
 }
 
+func (h *simHandler) Failed(from Source, rec wire.Record) bool {
+	h.Refuse(from, rec)
+	return rec.Kind == wire.KindPublish
+}
+
+func (h *simHandler) ForgetLoop(from Source) {
+	for key := range h.wants {
+		h.drop(key, from.Gateway, 1<<from.Loop)
+	}
+}
+
 func (h *simHandler) Forget(g *Gateway) {
 	for key := range h.wants {
 		h.drop(key, g, ^uint64(0))

@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,6 +37,8 @@ type Rooms struct {
 	timeout time.Duration
 	calls   *prometheus.CounterVec
 	opener  *jsstream.Opener
+
+	readOnly atomic.Bool // the latest write found nobody
 }
 
 // New makes Rooms. It does no I/O: the bucket is opened, or made, by the first call that succeeds.
@@ -65,6 +68,12 @@ func New(cfg Config) (*Rooms, error) {
 	}, nil
 }
 
+// Probe is nil when what is written can be stored.
+func (r *Rooms) Probe(ctx context.Context) error { return jsstream.Led(ctx, r.js, stream) }
+
+// ReadOnly reports whether the latest write found nobody: replicas that have lost their majority can still be read.
+func (r *Rooms) ReadOnly() bool { return r.readOnly.Load() }
+
 // call does one call within the bounds, with the bucket open, and counts it.
 func (r *Rooms) call(ctx context.Context, name string, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
@@ -76,6 +85,9 @@ func (r *Rooms) call(ctx context.Context, name string, do func(context.Context) 
 		}
 	}
 	err = sorted(ctx, err)
+	if name != "load" && name != "user_rooms" {
+		r.readOnly.Store(errors.Is(err, ErrUnavailable))
+	}
 	if r.calls != nil {
 		r.calls.WithLabelValues(name, outcome(err)).Inc()
 	}

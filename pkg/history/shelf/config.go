@@ -1,6 +1,7 @@
 package shelf
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,18 +24,29 @@ type Settings struct {
 type Config struct {
 	Policy  history.Policy
 	Stores  map[string]history.Store // by the name of the rule
-	Crew    *crew.Crew               // for reads
+	Crew    *crew.Crew               // makes reads, and knows whether the stores are there
 	Window  time.Duration            // DEDUPE_WINDOW
 	Memory  int                      // bytes of recent messages that one lane keeps
 	Metrics *Metrics
+}
+
+// probe is nil when no store says that it is away.
+func (s Settings) probe(context.Context) error {
+	for _, store := range s.Stores {
+		if r, ok := store.(interface{ Ready() error }); ok && r.Ready() != nil {
+			return r.Ready()
+		}
+	}
+	return nil
 }
 
 // Config makes what the shelves of a node have in common, one for each lane. Reads that fail because too many wait are
 // counted by overload. Its Crew is to be stopped at the end.
 func (s Settings) Config(lanes int, overload prometheus.Counter, f metric.Factory, log *zap.Logger) *Config {
 	reads := crew.New(overload)
+	reads.LogPanics(log)
 	reads.Guard(crew.Breaker{
-		Name: "history", Away: history.ErrUnavailable, Registry: f, Log: log,
+		Name: "history", Away: history.ErrUnavailable, Probe: s.probe, Registry: f, Log: log,
 		Lost: "JetStream is away: topics and rooms with history are refused until it is back", Back: "JetStream is back",
 	})
 	return &Config{

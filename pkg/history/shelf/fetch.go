@@ -37,7 +37,7 @@ func (s *Shelf) Join(key string, rule *history.Rule, placed bool, at wire.Positi
 			then(Joined{At: v.Top()})
 			return
 		}
-		s.judge(v, history.Position{Offset: at.Offset, Epoch: history.Epoch(at.Epoch)}, true, func(whole bool, err error) {
+		s.judge(v, FromWire(at), true, func(whole bool, err error) {
 			if err != nil { // not known is not no
 				then(Joined{Code: protocol.CodeUnavailable})
 				return
@@ -174,7 +174,7 @@ func (s *Shelf) serveStored(v *volume, after uint64, then func(*wire.Page)) {
 // page is a page of publications; first is the offset of the next one where there is none.
 func (s *Shelf) page(v *volume, first uint64, list []history.Recent) *wire.Page {
 	top := v.Top()
-	p := &wire.Page{Top: wire.Position{Offset: top.Offset, Epoch: uint64(top.Epoch)}, First: first}
+	p := &wire.Page{Top: OnWire(top), First: first}
 	if len(list) > 0 {
 		p.First = list[0].Offset
 	} else if first <= top.Offset {

@@ -35,7 +35,10 @@ func (s *shell) Load(l *history.Log, after uint64, fresh bool) {
 		defer cancel()
 		tail, err = readTail(ctx, store, l.Key, after, fresh, since)
 		return away(ctx, err)
-	}, func(err error) { l.Loaded(tail, err, s.lane.Now()) })
+	}, func(err error) {
+		defer (*Shelf)(s).guard(l.Key)
+		l.Loaded(tail, err, s.lane.Now())
+	})
 }
 
 // away makes the end of a call's time a matter of the store.

@@ -148,6 +148,7 @@ func (s *Shelf) read(v *volume, from, to uint64, most, bytes int, then func([]hi
 		list, err = readRange(ctx, store, key, r, most, bytes)
 		return away(ctx, err)
 	}, func(err error) {
+		defer s.guard(key)
 		recent := make([]history.Recent, 0, len(list))
 		for i := range list {
 			f := &list[i]

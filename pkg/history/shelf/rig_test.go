@@ -12,6 +12,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf/shelftest"
 	"github.com/realtime-cluster/realtime/pkg/metric"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 // rig is a Shelf on a lane and a Store that do their work when the test says so, by its clock.
@@ -27,6 +28,9 @@ type rig struct {
 	rule   *history.Rule
 
 	delivered, acked, refused []string
+	panics                    []string
+	failed                    int
+	poison                    string // delivering this panics
 }
 
 func newRig(t *testing.T, rule history.Rule) *rig {
@@ -51,16 +55,24 @@ func (r *rig) Do(f func())          { r.done = append(r.done, f) }
 func (r *rig) Now() time.Time       { return r.now }
 func (r *rig) Owns(key string) bool { return !r.others[key] }
 
-// Frame, Deliver, Began, Ack and Refuse make it a Desk.
+// Panicked does too.
+func (r *rig) Panicked(p *supervise.Panic) { r.panics = append(r.panics, fmt.Sprint(p.Value)) }
+
+// Frame, Deliver, Began, Ack, Refuse and Failed make it a Desk.
 func (r *rig) Frame(key string, p *history.Publication, at history.Position) []byte {
 	return fmt.Appendf(nil, "%s %d %s", key, at.Offset, p.Payload)
 }
 
 func (r *rig) Deliver(_ string, _ *history.Item, _ history.Position, frame []byte) {
+	if r.poison != "" && string(frame) == r.poison {
+		panic("poison")
+	}
 	r.delivered = append(r.delivered, string(frame))
 }
 
 func (r *rig) Began(key string) time.Time { return r.begun[key] }
+
+func (r *rig) Failed() { r.failed++ }
 
 func (r *rig) Ack(key string, it *history.Item, at history.Position, duplicate bool) {
 	r.acked = append(r.acked, fmt.Sprintf("%s %d %s %v", key, at.Offset, it.MessageID, duplicate))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/history"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
+	"github.com/realtime-cluster/realtime/pkg/supervise/fault"
 )
 
 // patience is how long a publication waits for the store before its sender is told that it did not answer: less than
@@ -18,6 +20,8 @@ type Lane interface {
 	Do(func())
 	Now() time.Time
 	Owns(key string) bool
+	// Panicked is told of a panic that cost no more than one log.
+	Panicked(*supervise.Panic)
 }
 
 // Desk is what a role does with what is stored.
@@ -32,6 +36,8 @@ type Desk interface {
 	// Ack and Refuse answer the sender of an item.
 	Ack(key string, it *history.Item, at history.Position, duplicate bool)
 	Refuse(key string, it *history.Item, err error)
+	// Failed is called when a panic ended Deliver, or any other of these: what was in the making is to be given up.
+	Failed()
 }
 
 // Shelf is the logs of one lane, whose goroutine owns it.
@@ -77,6 +83,7 @@ func (s *Shelf) Reset() {
 	s.logs = make(map[string]*volume)
 	s.busy = make(map[*volume]struct{})
 	s.tells = nil
+	s.counted(0)
 }
 
 // open finds or begins the log of a key that has history by rule.
@@ -97,8 +104,13 @@ func (s *Shelf) open(key string, rule *history.Rule) *volume {
 	return v
 }
 
-// Publish has a publication stored, and then delivered and acked, or refused. Its bytes are the shelf's from here on.
+// Publish has a publication stored, and then delivered and acked, or refused: at once while the circuit breaker is open. Its bytes
+// are the shelf's from here on.
 func (s *Shelf) Publish(key string, rule *history.Rule, it *history.Item) {
+	if s.cfg.Crew.Health() != nil {
+		s.desk.Refuse(key, it, history.ErrUnavailable)
+		return
+	}
 	v := s.open(key, rule)
 	now := s.lane.Now()
 	it.Until = now.Add(patience)
@@ -137,6 +149,16 @@ func (s *Shelf) Storing(key string) bool {
 func (s *Shelf) Drop(key string) {
 	if v := s.logs[key]; v != nil {
 		s.remove(v)
+	}
+}
+
+// guard ends the dealing with what was written or read of a log when it panicked: the log is given up, and read again when it is
+// needed. What is stored and was not delivered is found then.
+func (s *Shelf) guard(key string) {
+	if v := recover(); v != nil {
+		s.lane.Panicked(supervise.Panicked(v))
+		s.desk.Failed()
+		s.Drop(key)
 	}
 }
 
@@ -189,7 +211,10 @@ func (s *shell) Append(l *history.Log, after uint64, data []byte) {
 	begun := s.lane.Now()
 	s.cfg.Metrics.bytes.Add(float64(len(data)))
 	v.store.Append(l.Key, after, data, func(seq uint64, err error) {
+		s.cfg.Crew.Note(err)
 		s.lane.Do(func() {
+			defer (*Shelf)(s).guard(l.Key)
+			fault.Point("history.appended")
 			now := s.lane.Now()
 			s.cfg.Metrics.appended(now.Sub(begun), err)
 			l.Appended(seq, err, now)

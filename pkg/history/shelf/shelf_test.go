@@ -191,3 +191,27 @@ func TestTrim(t *testing.T) {
 	r.store.SetAway(false)
 	r.publish("a", 302, 302)
 }
+
+// A panic while what was stored of one key is delivered costs that key's log: it is read again, what was stored is
+// recognized, and other keys go on.
+func TestPanicCostsOneLog(t *testing.T) {
+	r := newRig(t, history.Rule{Size: 100})
+	r.publish("a", 1, 2)
+	r.poison = "a 3 3"
+	r.Publish("a", r.rule, item("m3", "3"))
+	r.Publish("b", r.rule, item("m1", "1"))
+	r.settle()
+	if !slices.Equal(r.panics, []string{"poison"}) || r.failed != 1 {
+		t.Errorf("panics %q, the desk was told %d times", r.panics, r.failed)
+	}
+	if r.logs["a"] != nil || r.logs["b"] == nil {
+		t.Errorf("of a %v, of b %v is left", r.logs["a"], r.logs["b"])
+	}
+	r.poison = ""
+	r.Publish("a", r.rule, item("m3", "3"))
+	r.publish("a", 4, 4)
+	// It was stored when the delivery of it failed.
+	if want := []string{"a 3 m3 false", "b 1 m1 false", "a 3 m3 true", "a 4 m4 false"}; !slices.Equal(r.acked[2:], want) {
+		t.Errorf("acked %q, want %q", r.acked[2:], want)
+	}
+}

@@ -23,10 +23,7 @@ const (
 func (s *Shelf) Tick() {
 	now := s.lane.Now()
 	for v := range s.busy {
-		v.Tick(now)
-		if !v.Busy() {
-			delete(s.busy, v)
-		}
+		s.tick(v, now)
 	}
 	if len(s.tells) > 0 {
 		s.verify()
@@ -34,6 +31,13 @@ func (s *Shelf) Tick() {
 	if now.Sub(s.swept) >= sweepEvery {
 		s.swept = now
 		s.sweep(now)
+	}
+}
+
+func (s *Shelf) tick(v *volume, now time.Time) {
+	defer s.guard(v.Key)
+	if v.Tick(now); !v.Busy() {
+		delete(s.busy, v)
 	}
 }
 
@@ -55,12 +59,17 @@ func (s *Shelf) sweep(now time.Time) {
 		}
 		memory += v.Remembered()
 	}
-	s.cfg.Metrics.logs.Add(float64(len(s.logs) - s.countedLogs))
-	s.cfg.Metrics.memoryBytes.Add(float64(memory - s.countedMemory))
-	s.countedLogs, s.countedMemory = len(s.logs), memory
+	s.counted(memory)
 	if memory > s.cfg.Memory {
 		s.forget(memory)
 	}
+}
+
+// counted brings the gauges up to date, which the lanes of a node share.
+func (s *Shelf) counted(memory int) {
+	s.cfg.Metrics.logs.Add(float64(len(s.logs) - s.countedLogs))
+	s.cfg.Metrics.memoryBytes.Add(float64(memory - s.countedMemory))
+	s.countedLogs, s.countedMemory = len(s.logs), memory
 }
 
 // audit has it looked up, when that is due, whether the store has what the log does not know of.

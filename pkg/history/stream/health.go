@@ -12,16 +12,25 @@ import (
 
 // health is what the latest calls say about JetStream.
 type health struct {
-	mu        sync.Mutex
-	err       error      // guarded by mu; nil: the latest call worked
-	partition *partition // guarded by mu: whose stream was away; nil: nothing was called yet
+	mu    sync.Mutex
+	heard bool              // guarded by mu: a call has worked
+	away  [partitions]error // guarded by mu: why a stream can be written no more, nil while it can
 }
 
-// Ready is nil when the latest call worked. While it is not, Run tries to reach what was away, every second.
+// Ready is nil while no call has found a stream away, or Run has found it again since: it tries every second. That a replica answers
+// for a stream whose leader is lost, or its majority, does not make it ready.
 func (s *Store) Ready() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	return s.health.err
+	for _, err := range s.health.away {
+		if err != nil {
+			return err
+		}
+	}
+	if !s.health.heard {
+		return errUnheard
+	}
+	return nil
 }
 
 // note counts a call and remembers how it went. A refusal is an answer, too.
@@ -38,8 +47,13 @@ func (s *Store) note(p *partition, name string, err error) {
 	}
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	if s.health.err = nil; away {
-		s.health.err, s.health.partition = err, p
+	switch {
+	case away:
+		s.health.away[p.index] = err
+	case name == "append":
+		s.health.heard, s.health.away[p.index] = true, nil
+	default:
+		s.health.heard = true
 	}
 }
 
@@ -50,24 +64,44 @@ const probeEvery = time.Second
 func (s *Store) probe(ctx context.Context) {
 	for {
 		s.health.mu.Lock()
-		err, p := s.health.err, s.health.partition
+		heard, away := s.health.heard, s.health.away
 		s.health.mu.Unlock()
-		switch {
-		case err == nil:
-		case p == nil:
-			bounded, cancel := context.WithTimeout(ctx, s.timeout)
-			if _, err := s.js.AccountInfo(bounded); err == nil {
-				s.note(nil, "probe", nil)
+		if !heard {
+			s.ask(ctx)
+		}
+		for i, err := range away {
+			if err != nil {
+				s.seek(ctx, s.partitions[i])
 			}
-			cancel()
-		default:
-			_ = s.call(ctx, "probe", p, func(ctx context.Context) error { // note tells
-				_, _, err := jsstream.Latest(ctx, s.conn, p.stream, p.prefix+"none")
-				return err
-			})
 		}
 		if jsstream.Wait(ctx, probeEvery) != nil {
 			return
 		}
+	}
+}
+
+// ask asks whether there is a JetStream.
+func (s *Store) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if _, err := s.js.AccountInfo(ctx); err == nil {
+		s.health.mu.Lock()
+		defer s.health.mu.Unlock()
+		s.health.heard = true
+	}
+}
+
+// seek asks whether a stream can be written.
+func (s *Store) seek(ctx context.Context, p *partition) {
+	bounded, cancel := context.WithTimeout(ctx, probeEvery)
+	defer cancel()
+	err := jsstream.Led(bounded, s.js, p.stream)
+	if s.calls != nil {
+		s.calls.WithLabelValues("probe", outcome(sorted(ctx, err))).Inc()
+	}
+	if err == nil {
+		s.health.mu.Lock()
+		defer s.health.mu.Unlock()
+		s.health.heard, s.health.away[p.index] = true, nil
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Run writes what is appended until ctx ends or the connection is closed for good. Then whatever is under way is
-// told so. It returns nil when ctx ended. Run it once.
+// told so. It returns nil when ctx ended. It can be run again when it has returned, or panicked.
 //
 // There is one inbox for the acknowledgements of all writes, and one goroutine for all of it. PublishMsgAsync of
 // nats.go, with a goroutine for each stream that awaits its futures in order, took a quarter longer for a write and half as
@@ -38,11 +38,12 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { s.probe(ctx) })
 	s.setRunning(true)
-	err = l.run(ctx, lost)
-	s.setRunning(false)
-	cancel()
-	l.end()
-	return err
+	defer func() { // after a panic, too: nobody waits for ever
+		s.setRunning(false)
+		cancel()
+		l.end()
+	}()
+	return l.run(ctx, lost)
 }
 
 func (s *Store) setRunning(running bool) {

@@ -85,7 +85,6 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{conn: cfg.Conn, js: js, timeout: cfg.Timeout, calls: cfg.Calls, writes: make(chan *write, maxWrites)}
-	s.health.err = errUnheard
 	age := max(cfg.Rule.Age, cfg.DedupeWindow+afterWindow)
 	placement := &jsstream.Placement{Patience: jsstream.DefaultPatience}
 	for i := range partitions {

@@ -130,12 +130,6 @@ func (c *Cluster) Connect(tb testing.TB) *nats.Conn {
 	return connect(tb, urls...)
 }
 
-// ConnectTo connects to one server, and never to another.
-func (c *Cluster) ConnectTo(tb testing.TB, i int) *nats.Conn {
-	tb.Helper()
-	return connect(tb, fmt.Sprintf("nats://127.0.0.1:%d", c.options[i].Port))
-}
-
 func connect(tb testing.TB, urls ...string) *nats.Conn {
 	tb.Helper()
 	nc, err := backbone.Connect(tb.Context(), backbone.ConnConfig{
