@@ -26,8 +26,9 @@ const (
 	CloseInternal     = ws.StatusInternalServerError     // 1011
 	CloseRestart      = ws.StatusCode(1012)              // draining: reconnect
 	CloseOverloaded   = ws.StatusCode(1013)              // back off, reconnect
-	CloseTokenExpired = ws.StatusCode(4401)
-	CloseTimeout      = ws.StatusCode(4408) // no frame and no pong for CLIENT_TIMEOUT
-	CloseResumed      = ws.StatusCode(4409) // its session goes on at another connection
-	CloseSlow         = ws.StatusCode(4410) // its queue passed its bound
+	CloseTokenExpired = ws.StatusCode(4401)              // or was revoked
+	CloseDisconnected = ws.StatusCode(4403)              // by an operator
+	CloseTimeout      = ws.StatusCode(4408)              // no frame and no pong for CLIENT_TIMEOUT
+	CloseResumed      = ws.StatusCode(4409)              // its session goes on at another connection
+	CloseSlow         = ws.StatusCode(4410)              // its queue passed its bound
 )

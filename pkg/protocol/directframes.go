@@ -13,8 +13,9 @@ type Direct struct {
 	Payload   []byte // raw JSON, passed on byte for byte
 	User      string // the sender
 	MessageID string
-	SentAt    int64 // Unix milliseconds
-	Queued    bool  // it waited for the target to come back
+	SentAt    int64  // Unix milliseconds
+	Queued    bool   // it waited for the target to come back
+	Metadata  string // what rules have set: raw JSON members; empty: nothing
 }
 
 // AppendDirectMessage appends the frame that the target's connections get.
@@ -31,7 +32,7 @@ func AppendDirectMessage(b []byte, d *Direct) (buf, frame []byte) {
 	if d.Queued {
 		b = append(b, `,"queued":true`...)
 	}
-	return finish(append(b, `}}}`...), at)
+	return finish(append(appendMembers(b, d.Metadata), `}}}`...), at)
 }
 
 // AppendDelivered appends the sender's Ack of a DirectMessage that is on its way to recipients

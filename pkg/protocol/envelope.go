@@ -11,6 +11,7 @@ import (
 // Message types of clients.
 const (
 	TypePing            = "Ping"
+	TypeRefreshToken    = "RefreshToken"
 	TypeSubscribe       = "Subscribe"
 	TypeUnsubscribe     = "Unsubscribe"
 	TypeBroadcast       = "Broadcast"

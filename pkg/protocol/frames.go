@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
@@ -76,6 +77,7 @@ type Publication struct {
 	SentAt    int64  // Unix milliseconds
 	Offset    uint64 // in the history of the topic; 0: it has none
 	Epoch     string // of the offset
+	Metadata  string // what rules have set: raw JSON members; empty: nothing
 }
 
 // AppendBroadcast appends the frame that subscribers get.
@@ -99,7 +101,15 @@ func appendPublication(b []byte, beginning string, p *Publication) (buf, frame [
 	if p.Offset != 0 {
 		b = appendPosition(append(b, ','), Position{p.Offset, p.Epoch})
 	}
-	return finish(append(b, `}}}`...), at)
+	return finish(append(appendMembers(b, p.Metadata), `}}}`...), at)
+}
+
+// appendMembers appends raw JSON members to those of an object.
+func appendMembers(b []byte, members string) []byte {
+	if members == "" {
+		return b
+	}
+	return append(append(b, ','), members...)
 }
 
 // AppendAck appends the sender's Ack of a Broadcast to a topic without history.
@@ -178,3 +188,9 @@ func appendString(b []byte, s string) []byte { return gjson.AppendJSONString(b, 
 
 // ReconnectAfter is the details of the Status that comes before a draining close.
 func ReconnectAfter(ms int) string { return `{"reconnect_after_ms":` + strconv.Itoa(ms) + `}` }
+
+// IsError reports whether a frame, made here, is an Error.
+func IsError(frame []byte) bool {
+	const beginning = `{"type":"Error"`
+	return len(frame) > 1 && bytes.HasPrefix(frame[min(headerSize(frame[1]), len(frame)):], []byte(beginning))
+}

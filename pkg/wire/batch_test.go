@@ -181,6 +181,8 @@ func checkRecord(t *testing.T, r Record) {
 		}
 	case *Reply:
 		want = 1 << v.Conn.Loop
+	case *Redirect:
+		want = 1 << v.Conn.Loop
 	case *Done:
 		want = 1 << v.Loop
 	case *Answer:
@@ -190,6 +192,8 @@ func checkRecord(t *testing.T, r Record) {
 	case *Queued:
 		want = 1 << v.Conn.Loop
 	case *Enter:
+		want = v.Loops
+	case *Share:
 		want = v.Loops
 	case *Deposit:
 		want = v.Loops

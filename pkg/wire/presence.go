@@ -300,6 +300,12 @@ func AppendRetell(b []byte) []byte {
 	return end(b, at)
 }
 
+// AppendAnew appends an Anew record, which has no fields.
+func AppendAnew(b []byte) []byte {
+	b, at := begin(b, KindAnew)
+	return end(b, at)
+}
+
 // Resync asks one loop to tell the sender everything again, as its Digest differs from what
 // the sender knows.
 type Resync struct{ Loop uint8 }

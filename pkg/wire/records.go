@@ -37,6 +37,11 @@ const (
 	KindPage     Kind = 25 // down: some of that
 	KindTrack    Kind = 26 // up: what this loop has of a topic that only patterns brought here, as the owner is new
 	KindPosition Kind = 27 // down: where a history stands, for a loop that has not got so far
+
+	KindDemand   Kind = 28 // up: what a user who is on several gateways would send by way of this one
+	KindShare    Kind = 29 // down: this gateway's part of a user's budget
+	KindRedirect Kind = 30 // down: a message that the loop is to publish to another key, as a rule says
+	KindAnew     Kind = 31 // up: this loop begins again, with nothing: all that it told this lane before is void
 )
 
 // Conn names a connection within a gateway: the loop that owns it, its slot there, and
@@ -94,33 +99,80 @@ type Publish struct {
 	Conn    Conn
 	Op      uint64 // the gateway's handle for the reply; 0: none is wanted
 	Quiet   bool   // echo:false, the sender itself gets no copy
+	Ruled   bool   // the routing rules have dealt with it
 	SentAt  int64  // when the gateway read it, Unix microseconds
 	Topic   string
 	User    string
 	ID      string // the sender's id; empty: none
 	Payload []byte // any JSON value
+	Roles   string // of the user, joined by line breaks; empty: none
+
+	// Metadata is what rules have set: JSON members with commas between them. Empty: nothing.
+	Metadata string
 }
 
 // AppendPublish appends a Publish record.
 func AppendPublish(b []byte, p *Publish) []byte {
 	b, at := begin(b, KindPublish)
+	return end(appendPublish(b, p), at)
+}
+
+func appendPublish(b []byte, p *Publish) []byte {
 	b = appendConn(b, p.Conn)
 	b = binary.LittleEndian.AppendUint64(b, p.Op)
-	b = append(b, flag(p.Quiet, 1))
+	b = append(b, flag(p.Quiet, 1)|flag(p.Ruled, 2)|flag(p.Roles != "", 4)|flag(p.Metadata != "", 8))
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.SentAt))
 	b = appendBytes(b, p.Topic)
 	b = appendBytes(b, p.User)
 	b = appendBytes(b, p.ID)
-	return end(appendBytes(b, p.Payload), at)
+	b = appendBytes(b, p.Payload)
+	if p.Roles != "" {
+		b = appendBytes(b, p.Roles)
+	}
+	if p.Metadata != "" {
+		b = appendBytes(b, p.Metadata)
+	}
+	return b
 }
 
 // Decode reads the body of a record; strings and the payload alias it.
 func (p *Publish) Decode(body []byte) error {
 	c := cursor{b: body}
-	*p = Publish{
-		Conn: c.conn(), Op: c.u64(), Quiet: c.u8()&1 != 0, SentAt: int64(c.u64()),
-		Topic: c.str(), User: c.str(), ID: c.str(), Payload: c.bytes(),
+	c.publish(p)
+	return c.err()
+}
+
+func (c *cursor) publish(p *Publish) {
+	*p = Publish{Conn: c.conn(), Op: c.u64()}
+	flags := c.u8()
+	p.Quiet, p.Ruled, p.SentAt = flags&1 != 0, flags&2 != 0, int64(c.u64())
+	p.Topic, p.User, p.ID, p.Payload = c.str(), c.str(), c.str(), c.bytes()
+	if flags&4 != 0 {
+		p.Roles = c.str()
 	}
+	if flags&8 != 0 {
+		p.Metadata = c.str()
+	}
+}
+
+// Redirect is a message on its way back to the loop that sent it to its owner, which is to publish it to the key that
+// Topic is now.
+type Redirect struct {
+	Publish
+	Copy bool // of a message that takes its own way; its Ack waits for this one's
+}
+
+// AppendRedirect appends a Redirect record.
+func AppendRedirect(b []byte, r *Redirect) []byte {
+	b, at := begin(b, KindRedirect)
+	return end(append(appendPublish(b, &r.Publish), flag(r.Copy, 1)), at)
+}
+
+// Decode reads the body of a record; strings and the payload alias it.
+func (r *Redirect) Decode(body []byte) error {
+	c := cursor{b: body}
+	c.publish(&r.Publish)
+	r.Copy = c.u8()&1 != 0
 	return c.err()
 }
 
@@ -321,9 +373,9 @@ func (f *Forward) Decode(body []byte) error {
 func (r Record) Loops() uint64 {
 	c := cursor{b: r.Body}
 	switch r.Kind {
-	case KindDeliver, KindEnter, KindDeposit, KindPosition:
+	case KindDeliver, KindEnter, KindDeposit, KindPosition, KindShare:
 		return c.u64()
-	case KindReply, KindDone, KindAnswer, KindQueued, KindResync, KindPage:
+	case KindReply, KindDone, KindAnswer, KindQueued, KindResync, KindPage, KindRedirect:
 		if l := c.u8(); l < 64 && !c.short {
 			return 1 << l
 		}

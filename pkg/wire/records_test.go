@@ -26,6 +26,8 @@ func fresh(k Kind) record {
 		return &Deliver{}
 	case KindReply:
 		return &Reply{}
+	case KindRedirect:
+		return &Redirect{}
 	case KindDone:
 		return &Done{}
 	case KindForward:
@@ -58,6 +60,10 @@ func fresh(k Kind) record {
 		return &Page{}
 	case KindTrack, KindPosition:
 		return &Placed{}
+	case KindDemand:
+		return &Demand{}
+	case KindShare:
+		return &Share{}
 	}
 	return nil
 }
@@ -77,6 +83,8 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendDeliver(b, r)
 	case *Reply:
 		return AppendReply(b, r)
+	case *Redirect:
+		return AppendRedirect(b, r)
 	case *Done:
 		return AppendDone(b, *r)
 	case *Forward:
@@ -109,6 +117,10 @@ func encode(b []byte, k Kind, r record) []byte {
 		return AppendPage(b, r)
 	case *Placed:
 		return AppendPlaced(b, k, r)
+	case *Demand:
+		return AppendDemand(b, r)
+	case *Share:
+		return AppendShare(b, r)
 	}
 	panic("no such record")
 }
@@ -126,11 +138,19 @@ var (
 			ID: "id \"1\"", Payload: []byte(`{"a":[1,2]}`),
 		}},
 		{KindPublish, &Publish{Payload: []byte{}}},
+		{KindPublish, &Publish{Ruled: true, Payload: []byte("1"), Roles: "admin\nstaff"}},
+		{KindPublish, &Publish{Payload: []byte("1"), Metadata: `"a":1`}},
+		{KindRedirect, &Redirect{Publish: Publish{
+			Conn: conn, Op: 5, Ruled: true, Topic: UserKey("bob"), User: "alice", ID: "m", Payload: []byte("1"), Roles: "admin",
+		}}},
+		{KindRedirect, &Redirect{Publish: Publish{Payload: []byte{}, Metadata: `"a":1`}, Copy: true}},
 		{KindJoin, &Interest{Op: 3, Topic: "chat.>", State: State{Body: []byte{}}}},
 		{KindFence, &Interest{Op: 4, Topic: strings.Repeat("x", 255), State: State{Body: []byte{}}}},
 		{KindLeave, &Interest{State: State{Body: []byte{}}}},
 		{KindSynced, &Mark{View: 1<<64 - 1}},
 		{KindReleased, &Mark{View: 2}},
+		{KindDemand, &Demand{Key: "\x01alice", Demand: 3 * WholeShare}},
+		{KindShare, &Share{Loops: 1<<63 | 1, Key: "\x01alice", Share: WholeShare / 3, Gateways: 3, Unknown: true}},
 		{KindDeliver, &Deliver{
 			Loops: 1<<63 | 5, Quiet: true, Sender: conn, SentAt: 1763856000000000, Topic: "a", Frame: bytes.Repeat([]byte{0x81}, 1<<17),
 		}},
@@ -320,6 +340,7 @@ func TestLoops(t *testing.T) {
 		{"deliver", KindDeliver, &Deliver{Loops: 0xf00f}, 0xf00f},
 		{"reply", KindReply, &Reply{Conn: Conn{Loop: 3}}, 1 << 3},
 		{"reply to the last loop", KindReply, &Reply{Conn: Conn{Loop: 63}}, 1 << 63},
+		{"redirect", KindRedirect, &Redirect{Publish: Publish{Conn: Conn{Loop: 3}}}, 1 << 3},
 		{"reply to no loop that can be", KindReply, &Reply{Conn: Conn{Loop: 64}}, 0},
 		{"done", KindDone, &Done{Loop: 2}, 1 << 2},
 		{"acknowledgement of an up link", KindAck, &Ack{Lane: 5, Dir: DirUp}, 1 << 5},
@@ -331,6 +352,8 @@ func TestLoops(t *testing.T) {
 		{"position", KindPosition, &Placed{Loops: 6}, 6},
 		{"track", KindTrack, &Placed{Loops: 6}, 0},
 		{"fetch", KindFetch, &Fetch{Op: 3}, 0},
+		{"share", KindShare, &Share{Loops: 5}, 5},
+		{"demand", KindDemand, &Demand{Demand: 5}, 0},
 	}
 	for _, tt := range tests {
 		if got := only(t, encode(batchOf(), tt.kind, tt.rec)).Loops(); got != tt.want {
