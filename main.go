@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/realtime-cluster/realtime/gateway"
+	"github.com/realtime-cluster/realtime/pkg/api"
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/cli"
@@ -29,11 +30,15 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/history/stream"
+	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/rules"
 	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 	"github.com/realtime-cluster/realtime/pkg/topic"
+	"github.com/realtime-cluster/realtime/pkg/web"
 	"github.com/realtime-cluster/realtime/presence"
 	"github.com/realtime-cluster/realtime/router"
 )
@@ -56,6 +61,8 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		return cli.PrintVersion(version, args, stdout, stderr)
 	case "help":
 		return cli.Help(args, stdout, stderr)
+	case "rules":
+		return cli.Rules(args, os.Stdin, stdout, stderr)
 	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
 	default:
 		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
@@ -81,11 +88,21 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 	return 0
 }
 
+// printToken prints an access token, or a pair of tokens as POST /sessions/refresh answers it.
 func printToken(cfg *config.Config, stdout io.Writer) error {
-	token, err := auth.Mint(cfg.Auth.Secret, auth.TokenSpec{
-		User: cfg.Token.User, Issuer: cfg.Auth.Issuer, Audience: cfg.Auth.Audience,
-		TTL: cfg.Token.TTL, Roles: cfg.Token.Roles, Topics: grants(cfg.Token), Now: time.Now(),
-	})
+	spec := auth.TokenSpec{
+		User: cfg.Token.User, Issuer: cfg.Auth.Issuer, Audience: cfg.Auth.Audience, TTL: cfg.Token.TTL,
+		Roles: cfg.Token.Roles, Permissions: cfg.Token.Permissions, Topics: grants(cfg.Token), Now: time.Now(),
+	}
+	if cfg.Token.Refresh {
+		pair, err := auth.MintPair(cfg.Auth.Secret, spec, cfg.Auth.RefreshTTL)
+		if err != nil {
+			return err
+		}
+		_, err = stdout.Write(pair.Response())
+		return err
+	}
+	token, err := auth.Mint(cfg.Auth.Secret, spec)
 	if err != nil {
 		return err
 	}
@@ -116,7 +133,13 @@ type node struct {
 	queue *store.Queue // nil where queueing is off
 	seen  *store.Seen
 
+	revocations *store.Revocations // nil where there is no gateway
+	refresher   *auth.Refresher    // nil where there is no gateway, or no JWT_SECRET
+
 	histories map[string]history.Store // by the name of the rule; nil before buildHistories
+	rules     *rules.File              // nil: there are none
+
+	supervisor *supervise.Supervisor
 
 	gateway *gateway.Gateway
 	health  []ops.Part
@@ -136,6 +159,9 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	defer func() { _ = log.Sync() }()
 	n := &node{cfg: cfg, log: log.With(zap.String("name", cfg.NodeName)), registry: prometheus.NewRegistry()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.supervisor = supervise.New(n.log, n.registry, cfg.Command)
+	n.health = append(n.health, ops.Part{Name: "supervisor", Ready: n.supervisor.Ready, Vital: true})
+	n.parts = append(n.parts, process.Part{Name: "supervisor", Run: func(stop, _ context.Context) error { return n.supervisor.Wait(stop) }})
 	n.nats = backbone.NewMetrics(n.registry)
 
 	stop, kill, end, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
@@ -168,6 +194,9 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 
 // build makes everything that can fail before anything runs.
 func (n *node) build(ctx context.Context) (err error) {
+	if err := n.buildRules(); err != nil {
+		return err
+	}
 	if n.listener, err = listen(n.cfg.HTTP.Host, n.cfg.HTTP.Port); err != nil {
 		return err
 	}
@@ -233,7 +262,7 @@ func listen(host string, port int) (*net.TCPListener, error) {
 // connect opens a role's connections to NATS.
 func (n *node) connect(ctx context.Context, role string, count int) ([]*nats.Conn, error) {
 	cfg := backbone.ConnConfig{
-		URLs: n.cfg.NATS.URLs, Name: "realtime " + role + " " + n.cfg.NodeName, Credentials: n.cfg.NATS.Credentials,
+		URLs: config.Reveal(n.cfg.NATS.URLs), Name: "realtime " + role + " " + n.cfg.NodeName, Credentials: n.cfg.NATS.Credentials,
 		ConnectTimeout: n.cfg.NATS.ConnectTimeout, Metrics: n.nats, Log: n.log,
 	}
 	if n.embedded != nil {
@@ -251,17 +280,25 @@ func (n *node) connect(ctx context.Context, role string, count int) ([]*nats.Con
 	return conns, nil
 }
 
+// supervised is a part of the process that is restarted when it fails.
+func (n *node) supervised(name string, run func(context.Context) error) process.Part {
+	return process.Part{Name: name, Run: func(stop, _ context.Context) error {
+		n.supervisor.Run(stop, supervise.Part{Name: name, Run: run})
+		return nil
+	}}
+}
+
 // buildStore connects to Redis, once for all roles. What runs the connection starts before them, so that it ends after them.
 func (n *node) buildStore(ctx context.Context, role string) (err error) {
 	if n.store != nil {
 		return nil
 	}
-	n.store, err = store.Open(ctx, store.Config{URL: n.cfg.Redis.URL, Role: role, Registerer: n.registry, Log: n.log})
+	n.store, err = store.Open(ctx, store.Config{URL: n.cfg.Redis.URL.Reveal(), Role: role, Registerer: n.registry, Log: n.log})
 	if err != nil {
 		return err
 	}
 	n.health = append(n.health, ops.Part{Name: "redis", Ready: n.store.Health})
-	n.parts = append(n.parts, process.Part{Name: "redis", Run: func(stop, _ context.Context) error { return n.store.Run(stop) }})
+	n.parts = append(n.parts, n.supervised("redis", n.store.Run))
 	return nil
 }
 
@@ -287,9 +324,29 @@ func (n *node) buildHistories(ctx context.Context) error {
 			return err
 		}
 		n.histories[rule.Name] = s
-		n.parts = append(n.parts, process.Part{Name: "history", Run: func(stop, _ context.Context) error { return s.Run(stop) }})
+		n.parts = append(n.parts, n.supervised("history "+rule.Name, s.Run))
 	}
 	return nil
+}
+
+// buildRules reads the routing rules, where there are any.
+func (n *node) buildRules() (err error) {
+	if n.cfg.RulesFile == "" {
+		return nil
+	}
+	n.rules, err = rules.Open(n.cfg.RulesFile, rules.FileOptions{
+		Log: n.log.Named("rules"), Factory: metric.For(n.registry, "rules"),
+	})
+	if err != nil {
+		return settingError("RULES_FILE", err)
+	}
+	n.parts = append(n.parts, n.supervised("rules", n.rules.Run))
+	return nil
+}
+
+// settingError names the setting in each line of an error.
+func settingError(name string, err error) error {
+	return errors.New(name + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+name+": "))
 }
 
 // historySettings are those of one of the roles that own histories, which share the memory.
@@ -321,7 +378,7 @@ func (n *node) buildQueue(ctx context.Context) error {
 		n.queue = store.NewQueue(n.store, store.Limits{MaxCount: c.QueueMaxMessages, MaxBytes: c.QueueMaxBytes, TTL: c.QueueTTL})
 	}
 	n.seen = store.NewSeen(n.store, c.LastSeenTTL)
-	n.parts = append(n.parts, process.Part{Name: "last seen", Run: func(stop, _ context.Context) error { return n.seen.Run(stop) }})
+	n.parts = append(n.parts, n.supervised("last seen", n.seen.Run))
 	return nil
 }
 
@@ -342,9 +399,9 @@ func (n *node) buildPresence(ctx context.Context) error {
 	}
 	p, err := presence.New(presence.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
-		Log: n.log.Named(config.CommandPresence), Registerer: n.registry,
+		Log: n.log.Named(config.CommandPresence), Registerer: n.registry, Supervisor: n.supervisor,
 		Queue: n.queue, Seen: n.seen, RoomGrace: n.cfg.Presence.RoomGrace, MaxRooms: n.cfg.Presence.MaxRooms,
-		MaxRoomMembers: n.cfg.Presence.MaxRoomMembers, RoomReplicas: replicas, History: n.historySettings(),
+		MaxRoomMembers: n.cfg.Presence.MaxRoomMembers, RoomReplicas: replicas, Rules: n.rules, History: n.historySettings(),
 	})
 	if err != nil {
 		return err
@@ -366,7 +423,7 @@ func (n *node) buildRouter(ctx context.Context) error {
 	}
 	r, err := router.New(router.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Lanes: n.cfg.Router.Lanes, Conns: conns,
-		Log: n.log.Named(config.CommandRouter), Registerer: n.registry, History: n.historySettings(),
+		Log: n.log.Named(config.CommandRouter), Registerer: n.registry, Supervisor: n.supervisor, Rules: n.rules, History: n.historySettings(),
 	})
 	if err != nil {
 		return err
@@ -383,22 +440,24 @@ func (n *node) buildGateway(ctx context.Context) error {
 		return err
 	}
 	c := &n.cfg.Gateway
-	if c.SessionTTL > 0 {
-		if err := n.buildStore(ctx, config.CommandGateway); err != nil {
-			return err
-		}
+	if err := n.buildTokens(ctx); err != nil {
+		return err
 	}
 	pages := &lateHandler{}
 	n.gateway, err = gateway.New(gateway.Config{
 		Name: n.cfg.NodeName, Version: cli.Version(version), Loops: c.Loops, Conns: conns,
-		Verifier: n.verifier, HTTP: pages, Log: n.log.Named(config.CommandGateway), Registerer: n.registry,
+		Verifier: n.verifier, HTTP: pages, Log: n.log.Named(config.CommandGateway), Registerer: n.registry, Supervisor: n.supervisor,
 		MaxConnections: c.MaxConnections, MaxSubscriptions: c.MaxSubscriptions, MaxFrameSize: c.MaxFrameSize,
 		MaxWatched: c.MaxWatched, MaxRooms: n.cfg.Presence.MaxRooms,
 		OutboxSize: c.OutboxSize, HeartbeatInterval: c.HeartbeatInterval, ClientTimeout: c.ClientTimeout,
 		HandshakeTimeout: c.HandshakeTimeout, RequestTimeout: c.RequestTimeout, TokenLeeway: n.cfg.Auth.Leeway,
-		AllowedOrigins: c.AllowedOrigins,
-		Store:          n.store, SessionTTL: c.SessionTTL,
+		AllowedOrigins: c.AllowedOrigins, TrustedProxies: c.TrustedProxies, AdmitRate: c.AdmitRate,
+		MaxConnectionsPerUser: c.MaxPerUser, MaxConnectionsPerAddress: c.MaxPerAddress,
+		Revocations: n.revocations,
+		Store:       n.store, SessionTTL: c.SessionTTL,
 		RateLimit: c.RateLimit.Enabled, RateLimitRPS: float64(c.RateLimit.RPS), RateLimitBurst: c.RateLimit.Burst,
+		RateLimitUserRPS: float64(c.RateLimit.UserRPS), RateLimitUserBurst: c.RateLimit.UserBurst,
+		RateLimitGlobalRPS: float64(c.RateLimit.GlobalRPS), RateLimitGlobalBurst: c.RateLimit.GlobalBurst,
 	})
 	if err != nil {
 		return err
@@ -407,12 +466,47 @@ func (n *node) buildGateway(ctx context.Context) error {
 	if n.cfg.Command == config.CommandGateway {
 		n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: n.gateway.PresenceReady})
 	}
-	pages.Handler = n.pages()
+	pages.Handler = n.tokenPages(n.pages())
 	n.parts = append(n.parts, process.Part{
 		Name: config.CommandGateway, Started: n.gateway.Started(),
 		Run: func(stop, kill context.Context) error { return n.gateway.Run(stop, kill, n.listener) },
 	})
 	return nil
+}
+
+// buildTokens makes what gateways know of tokens besides their keys: which are revoked, and, where this process can sign
+// tokens, which refresh tokens are used.
+func (n *node) buildTokens(ctx context.Context) (err error) {
+	if err := n.buildStore(ctx, config.CommandGateway); err != nil {
+		return err
+	}
+	n.revocations = store.NewRevocations(n.store, n.cfg.Auth.RefreshTTL)
+	n.health = append(n.health, ops.Part{Name: "revocations", Ready: n.revocations.Health})
+	watcher := n.supervised("revocations", n.revocations.Run)
+	watcher.Started = n.revocations.Started()
+	n.parts = append(n.parts, watcher)
+	if a := &n.cfg.Auth; a.Secret != "" {
+		n.refresher, err = auth.NewRefresher(auth.RefreshConfig{
+			Secret: a.Secret, Issuer: a.Issuer, Audience: a.Audience, Leeway: a.Leeway, TTL: a.RefreshTTL,
+			Families: store.NewFamilies(n.store, n.revocations), Revoked: n.revocations.Check,
+			Registerer: n.registry, Role: config.CommandGateway,
+		})
+	}
+	return err
+}
+
+// tokenPages are the pages about tokens, before those of the operator.
+func (n *node) tokenPages(next http.Handler) http.Handler {
+	c := &n.cfg.Gateway
+	cfg := api.Config{
+		Refresher: n.refresher, Revocations: n.revocations, Verifier: n.verifier, Leeway: n.cfg.Auth.Leeway,
+		Origins: web.NewOrigins(c.AllowedOrigins), Proxies: c.TrustedProxies,
+		Log: n.log.Named("api"), Registerer: n.registry, Role: config.CommandGateway,
+	}
+	if c.RateLimit.Enabled {
+		cfg.RPS, cfg.Burst = c.AddressRate.RPS, c.AddressRate.Burst
+	}
+	return api.New(cfg, next)
 }
 
 // lateHandler is a handler that is set after it was handed out.
@@ -429,9 +523,13 @@ func (n *node) buildVerifier(ctx context.Context) (err error) {
 		n.oneOff = true
 	}
 	n.verifier, err = auth.New(ctx, auth.Config{
-		Secret: a.Secret, PublicKey: a.PublicKey, JWKSURL: a.JWKSURL,
+		Secret: a.Secret, PublicKey: a.PublicKey, JWKSURL: a.JWKSURL.Reveal(),
 		Issuer: a.Issuer, Audience: a.Audience, Leeway: a.Leeway, Log: n.log,
+		Registerer: n.registry, Role: config.CommandGateway,
 	})
+	if a.JWKSURL != "" && err == nil {
+		n.health = append(n.health, ops.Part{Name: "jwks", Ready: n.verifier.Health})
+	}
 	return err
 }
 

@@ -50,13 +50,27 @@ func (g *Gateway) accept(ctx context.Context, ln *net.TCPListener) error {
 		default:
 			g.metrics.accepted.Inc()
 			g.sockets.Add(1)
-			l := g.loops[next%len(g.loops)]
-			next++
+			var l *loop
+			l, next = g.nextLoop(next)
 			if !l.mail.post(func(l *loop) { l.begin(int32(fd)) }) {
+				g.sockets.Add(-1)
 				_ = unix.Close(fd)
 			}
 		}
 	}
+}
+
+// nextLoop returns the loop for the next connection, and the number to ask for the one after it with. It passes over those that
+// have failed and not begun again; when all have, connections wait for one.
+func (g *Gateway) nextLoop(next int) (*loop, int) {
+	for range g.loops {
+		l := g.loops[next%len(g.loops)]
+		next++
+		if !l.resting.Load() {
+			return l, next
+		}
+	}
+	return g.loops[next%len(g.loops)], next + 1
 }
 
 // pollable returns the listening socket as what its own net.TCPListener does not offer:
@@ -98,6 +112,10 @@ func (l *loop) begin(fd int32) {
 	if l.closing {
 		l.gw.sockets.Add(-1)
 		_ = unix.Close(int(fd))
+		return
+	}
+	if l.unheard {
+		l.door = append(l.door, fd)
 		return
 	}
 	c := l.conns.take()

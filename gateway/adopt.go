@@ -14,7 +14,7 @@ func (l *loop) adopt(self cluster.Ref, views *cluster.Views) {
 	// Were we deposed, the owners have dropped what they knew of us, and take nothing of our
 	// former life: everything begins again but the sockets.
 	deposed := self != l.self
-	l.self = self
+	l.self, l.views = self, views
 	for _, r := range []*realm{&l.routers, &l.presences} {
 		l.adoptRealm(r, views.Of(r.role), deposed)
 	}

@@ -44,7 +44,7 @@ func TestInboundFrameAllocatesNothing(t *testing.T) {
 				l.routersAre(2, 3)
 				l.turn(nil)
 				c, peer := l.connect(t)
-				c.grants = &topic.Grants{Publish: []string{"other.*", "chat.>"}}
+				c.rights = &rights{grants: &topic.Grants{Publish: []string{"other.*", "chat.>"}}}
 				frame := masked(text)
 				list := []ready{{slot: c.slot, gen: c.gen, read: true}}
 				buf := make([]byte, 64<<10)

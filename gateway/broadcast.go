@@ -23,7 +23,7 @@ func (l *loop) broadcastMessage(c *conn, e *protocol.Envelope) {
 		l.bad(c, e.ID, fmt.Errorf("topic: %w", err))
 		return
 	}
-	if !c.grants.CanPublish(b.Topic) {
+	if !c.rights.canPublish(b.Topic) {
 		l.sendError(c, e.ID, protocol.Error{Code: protocol.CodeForbidden, Message: "topic: not allowed to publish to it"})
 		return
 	}
@@ -50,7 +50,7 @@ func (l *loop) publish(c *conn, e *protocol.Envelope, r *realm, key, payload str
 	}
 	rec := wire.Publish{
 		Conn: l.ref(c), Quiet: quiet, SentAt: l.now.UnixMicro(), Topic: key,
-		User: c.user, ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(payload), len(payload)),
+		User: c.user, Roles: c.rights.roleNames(), ID: e.ID, Payload: unsafe.Slice(unsafe.StringData(payload), len(payload)),
 	}
 	if e.ID != "" {
 		rec.Op = l.ops.add(op{kind: opReply, conn: c.slot, cgen: c.gen, to: u, need: 1, began: l.wheel.now, hash: hash}, e.ID)

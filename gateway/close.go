@@ -88,12 +88,6 @@ func (l *loop) linger(c *conn, why string) {
 	l.schedule(c, ticks(lingerTime))
 }
 
-// expired ends a connection whose token has.
-func (l *loop) expired(c *conn) {
-	l.sendError(c, "", protocol.Error{Code: protocol.CodeUnauthorized, Message: "token expired"})
-	l.closeWith(c, protocol.CloseTokenExpired, "token expired", endExpired)
-}
-
 // tallyEnd notes the end of a connection that was open.
 func (l *loop) tallyEnd(c *conn, why string) {
 	l.gw.metrics.ended.WithLabelValues(why).Inc()
@@ -101,8 +95,7 @@ func (l *loop) tallyEnd(c *conn, why string) {
 		entry.Write(zap.String("connection", l.connectionID(c)), zap.String("user", c.user), zap.String("reason", why))
 	}
 	if c.admitted {
-		c.admitted = false
-		l.gw.open.Add(-1)
+		l.moveOut(c)
 		l.gw.metrics.connections.Dec()
 	}
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -26,6 +25,9 @@ type conn struct {
 
 	writing  bool // the poller watches for room to write
 	admitted bool // counted among the open connections
+	renewing bool // a verifier has the token that is to take the place of its own
+
+	opened uint32 // tenths of a second after the gateway's start; 0: not yet
 
 	heard uint32 // tick of the last bytes from the peer
 	until uint32 // head, verifying, closing: tick at which to give up
@@ -35,15 +37,17 @@ type conn struct {
 
 	first, last uint32 // this turn's frames: nodes+1 in the loop's list; 0: none
 
-	expires int64 // Unix seconds; the token's end
-	tat     int64 // per-connection limit, see limit.Rate
+	tat int64 // per-connection limit, see limit.Rate
+
+	token          // what it remembers of its token, see token.go
+	rights *rights // nil: those of a token that names none
 
 	user     string
-	grants   *topic.Grants
 	subs     []subscription
 	joins    int32    // topics asked for that will add to subs
 	watching int32    // users asked for that will be watched
 	others   int32    // how many of subs are not topics: the user itself, rooms, who is watched
+	strikes  uint32   // refused messages in excess of accepted ones
 	asked    *request // the oldest that is not answered
 
 	session string // its id; empty: it is not saved, or not any more
@@ -76,6 +80,18 @@ type slab struct {
 	chunks []*[slabSize]conn
 	free   []uint32
 	used   int
+	base   uint32 // generations begin behind it: those up to it were given out by another slab
+}
+
+// latest is the highest generation that was given out.
+func (s *slab) latest() uint32 {
+	most := s.base
+	for _, chunk := range s.chunks {
+		for i := range chunk {
+			most = max(most, chunk[i].gen)
+		}
+	}
+	return most
 }
 
 // at returns the conn in a slot that was given out at some time.
@@ -104,7 +120,7 @@ func (s *slab) take() *conn {
 	s.free = s.free[:len(s.free)-1]
 	s.used++
 	c := s.at(slot)
-	gen := c.gen + 1
+	gen := max(c.gen, s.base) + 1
 	if gen == 0 {
 		gen = 1
 	}

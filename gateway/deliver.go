@@ -90,13 +90,10 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, t *track, frame uint32) uint32
 		if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index {
 			continue
 		}
-		if d.Except != "" && c.user == d.Except || t.skips(c) {
+		if d.Except != "" && c.user == d.Except || catchesUp(c, d, t) {
 			continue
 		}
 		if d.At.Offset != 0 {
-			if c.greet != nil && c.greet.recovers(d.Topic) {
-				continue
-			}
 			l.unread(c, len(e.subs))
 		}
 		if frame == noFrame {
@@ -105,6 +102,11 @@ func (l *loop) markAll(e *entry, d *wire.Deliver, t *track, frame uint32) uint32
 		l.mark(c, frame)
 	}
 	return frame
+}
+
+// catchesUp reports whether a connection gets a message later, among the pages of what it missed before.
+func catchesUp(c *conn, d *wire.Deliver, t *track) bool {
+	return t.skips(c) || d.At.Offset != 0 && c.greet != nil && c.greet.recovers(d.Topic)
 }
 
 // deliverPatterns is for a loop with subscriptions to patterns: a connection may match
@@ -118,10 +120,7 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 					continue
 				}
 			}
-			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index || t.skips(c) {
-				continue
-			}
-			if d.At.Offset != 0 && c.greet != nil && c.greet.recovers(d.Topic) {
+			if d.Quiet && c.slot == d.Sender.Slot && c.gen == d.Sender.Gen && int(d.Sender.Loop) == l.index || catchesUp(c, d, t) {
 				continue
 			}
 			if frame == noFrame {
@@ -140,10 +139,8 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 //
 // Hop 8, the last of a Broadcast's way: the socket.
 func (l *loop) drain() {
-	for _, c := range l.marked {
-		if c.first != 0 {
-			l.drainConn(c)
-		}
+	for at := 0; at < len(l.marked); {
+		at = l.drainFrom(at)
 	}
 	clear(l.frames)
 	l.frames = l.frames[:0]
@@ -153,6 +150,23 @@ func (l *loop) drain() {
 		l.arena = nil
 	}
 	l.arena = l.arena[:0]
+}
+
+// drainFrom writes the marked connections from the one of a number on. It returns where to go on: behind the last, or behind
+// one whose writing panicked.
+func (l *loop) drainFrom(at int) (next int) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.panicked(v, l.marked[next])
+			next++
+		}
+	}()
+	for next = at; next < len(l.marked); next++ {
+		if c := l.marked[next]; c.first != 0 {
+			l.drainConn(c)
+		}
+	}
+	return next
 }
 
 func (l *loop) drainConn(c *conn) {

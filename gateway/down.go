@@ -9,6 +9,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/link"
+	"github.com/realtime-cluster/realtime/pkg/supervise/fault"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -56,7 +57,7 @@ func (r *reader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-r.in:
-			r.take(m.Data)
+			r.takeGuarded(m.Data)
 			if timer == nil {
 				timer = time.After(link.AckDelay)
 			}
@@ -64,6 +65,25 @@ func (r *reader) run(ctx context.Context) {
 			timer = nil
 			r.acknowledge(false)
 		}
+	}
+}
+
+// takeGuarded takes one batch. One that ends in a panic is as good as lost, which the loops are told: a history may have come
+// with it.
+func (r *reader) takeGuarded(batch []byte) {
+	if r.gw.safely("reader", func() { r.take(batch) }) {
+		return
+	}
+	if h, err := wire.ParseHeader(batch); err == nil {
+		r.lost(h)
+	}
+}
+
+// lost tells the loops that batches of an owner's lane will not come.
+func (r *reader) lost(h wire.Header) {
+	ref, lane := cluster.Ref{ID: h.FromID, Inc: h.FromInc}, int(h.FromLane)
+	for _, l := range r.gw.loops {
+		l.mail.post(func(l *loop) { l.lostFrom(ref, lane) })
 	}
 }
 
@@ -88,10 +108,7 @@ func (r *reader) take(batch []byte) {
 		take := in.Take(h, len(batch))
 		if n := in.Lost() - lost; n > 0 {
 			r.gw.metrics.dropped.WithLabelValues(dropLost).Add(float64(n))
-			ref, lane := cluster.Ref{ID: h.FromID, Inc: h.FromInc}, int(h.FromLane)
-			for _, l := range r.gw.loops {
-				l.mail.post(func(l *loop) { l.lostFrom(ref, lane) })
-			}
+			r.lost(h)
 		}
 		e.owed = true
 		if _, now := in.Due(); now {
@@ -207,67 +224,99 @@ func (l *loop) down(batch []byte) {
 	if l.from != nil && l.fromLane < len(l.from.outs) {
 		l.source = l.from.outs[l.fromLane]
 	}
-	bit := uint64(1) << l.index
-	for rec, err := range wire.Records(batch) {
-		if err != nil {
-			return // counted by the reader
+	for dealt, whole := 0, false; !whole; {
+		dealt, whole = l.records(&h, batch, dealt)
+	}
+}
+
+// records deals with the records of a batch that concern this loop, but for the first ones, skip in number. whole is false when one of
+// them panicked: then it returns how many are behind it by now.
+func (l *loop) records(h *wire.Header, batch []byte, skip int) (dealt int, whole bool) {
+	var rec wire.Record
+	defer func() {
+		if v := recover(); v != nil {
+			l.brokenRecord(v, rec)
 		}
-		if rec.Loops()&bit == 0 {
+	}()
+	bit := uint64(1) << l.index
+	for r, err := range wire.Records(batch) {
+		if err != nil {
+			break // counted by the reader
+		}
+		if dealt++; dealt <= skip || r.Loops()&bit == 0 {
 			continue
 		}
-		switch rec.Kind {
-		case wire.KindDeliver:
-			var d wire.Deliver
-			if d.Decode(rec.Body) == nil {
-				l.deliver(&d)
-			}
-		case wire.KindReply:
-			var p wire.Reply
-			if p.Decode(rec.Body) == nil {
-				l.replied(&p)
-			}
-		case wire.KindDone:
-			var d wire.Done
-			if d.Decode(rec.Body) == nil {
-				l.done(d)
-			}
-		case wire.KindAnswer:
-			var a wire.Answer
-			if a.Decode(rec.Body) == nil {
-				l.answered(&a)
-			}
-		case wire.KindEnter:
-			var e wire.Enter
-			if e.Decode(rec.Body) == nil {
-				l.membershipChanged(&e)
-			}
-		case wire.KindDeposit:
-			var d wire.Deposit
-			if d.Decode(rec.Body) == nil {
-				l.deposited(&d)
-			}
-		case wire.KindQueued:
-			var q wire.Queued
-			if q.Decode(rec.Body) == nil {
-				l.queued(&q)
-			}
-		case wire.KindPage:
-			var p wire.Page
-			if p.Decode(rec.Body) == nil {
-				l.paged(&p)
-			}
-		case wire.KindPosition:
-			var p wire.Placed
-			if p.Decode(rec.Body) == nil {
-				l.placed(&p)
-			}
-		case wire.KindResync:
-			l.retell()
-		case wire.KindAck:
-			var a wire.Ack
-			if a.Decode(rec.Body) == nil && l.source != nil && h.ToInc == l.self.Inc {
-				l.source.Ack(a.Seq, a.Again, l.now)
-			}
+		rec = r
+		l.record(h, rec)
+	}
+	return dealt, true
+}
+
+// record deals with one record.
+func (l *loop) record(h *wire.Header, rec wire.Record) {
+	fault.Point("gateway.record")
+	switch rec.Kind {
+	case wire.KindDeliver:
+		var d wire.Deliver
+		if d.Decode(rec.Body) == nil {
+			l.deliver(&d)
+		}
+	case wire.KindReply:
+		var p wire.Reply
+		if p.Decode(rec.Body) == nil {
+			l.replied(&p)
+		}
+	case wire.KindRedirect:
+		var p wire.Redirect
+		if p.Decode(rec.Body) == nil {
+			l.redirected(&p)
+		}
+	case wire.KindDone:
+		var d wire.Done
+		if d.Decode(rec.Body) == nil {
+			l.done(d)
+		}
+	case wire.KindAnswer:
+		var a wire.Answer
+		if a.Decode(rec.Body) == nil {
+			l.answered(&a)
+		}
+	case wire.KindEnter:
+		var e wire.Enter
+		if e.Decode(rec.Body) == nil {
+			l.membershipChanged(&e)
+		}
+	case wire.KindDeposit:
+		var d wire.Deposit
+		if d.Decode(rec.Body) == nil {
+			l.deposited(&d)
+		}
+	case wire.KindQueued:
+		var q wire.Queued
+		if q.Decode(rec.Body) == nil {
+			l.queued(&q)
+		}
+	case wire.KindPage:
+		var p wire.Page
+		if p.Decode(rec.Body) == nil {
+			l.paged(&p)
+		}
+	case wire.KindPosition:
+		var p wire.Placed
+		if p.Decode(rec.Body) == nil {
+			l.placed(&p)
+		}
+	case wire.KindShare:
+		var s wire.Share
+		if s.Decode(rec.Body) == nil {
+			l.shared(&s)
+		}
+	case wire.KindResync:
+		l.retell()
+	case wire.KindAck:
+		var a wire.Ack
+		if a.Decode(rec.Body) == nil && l.source != nil && h.ToInc == l.self.Inc {
+			l.source.Ack(a.Seq, a.Again, l.now)
 		}
 	}
 }
@@ -283,6 +332,15 @@ func (l *loop) replied(r *wire.Reply) {
 			return // answered before: it took too long, or its owner seemed dead
 		}
 		order, hash, pinned, greet = o.order, o.hash, o.entry, o.greet
+		if parent := o.parent; parent != 0 {
+			l.ops.end(r.Op)
+			l.copied(parent, r.Frame)
+			return
+		}
+		var wait bool
+		if r.Frame, wait = o.held(r.Frame); wait {
+			return
+		}
 		l.ops.end(r.Op)
 	}
 	switch c := l.conns.get(r.Conn.Slot, r.Conn.Gen); {

@@ -65,6 +65,9 @@ func (g *Gateway) await(ctx context.Context, done func(*loop) bool) bool {
 			select {
 			case <-ctx.Done():
 				return false
+			case <-l.over: // it failed, and has nothing
+			case <-time.After(time.Second): // it may have failed with the question
+				continue
 			case ok := <-answer:
 				if !ok {
 					time.Sleep(10 * time.Millisecond)

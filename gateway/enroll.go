@@ -110,6 +110,7 @@ func (l *loop) release(e *entry) {
 	switch {
 	case e.kind == kindUser:
 		l.forgetRooms(e)
+		l.unpinBudget(e.name)
 	case !e.joined:
 	case e.pattern:
 		for _, u := range e.realm.ups {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/http"
 	"runtime"
@@ -17,8 +18,9 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/cluster"
-	"github.com/realtime-cluster/realtime/pkg/limit"
 	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
+	"github.com/realtime-cluster/realtime/pkg/web"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -29,7 +31,8 @@ type Config struct {
 	Loops      int          // 1–64
 	Conns      []*nats.Conn // at least one; loops and readers are spread over them
 	Verifier   *auth.Verifier
-	HTTP       http.Handler // what is not /ws
+	HTTP       http.Handler          // what is not /ws
+	Supervisor *supervise.Supervisor // restarts loops and the like; nil: one of the gateway's own, to which nobody listens
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 
@@ -44,10 +47,23 @@ type Config struct {
 	HandshakeTimeout  time.Duration
 	RequestTimeout    time.Duration
 	TokenLeeway       time.Duration
-	AllowedOrigins    []string // lower case; "*": any
-	RateLimit         bool
-	RateLimitRPS      float64 // per connection
-	RateLimitBurst    int
+	AllowedOrigins    []string // as web.ParseOrigin returns them
+
+	MaxConnectionsPerUser    int         // on all gateways; 0: any number
+	MaxConnectionsPerAddress int         // of this gateway; 0: any number
+	TrustedProxies           web.Proxies // whose X-Forwarded-For counts
+	AdmitRate                int         // new connections a second; 0: any number
+
+	RateLimit      bool    // whether any of the following limits applies
+	RateLimitRPS   float64 // per connection; 0: no limit
+	RateLimitBurst int
+
+	RateLimitUserRPS     float64 // per user, over all gateways; 0: no limit
+	RateLimitUserBurst   int
+	RateLimitGlobalRPS   float64 // of the cluster; 0: no limit
+	RateLimitGlobalBurst int
+
+	Revocations *store.Revocations // nil: no token is revoked
 
 	Store      *store.Store  // keeps sessions; nil: they are not resumed
 	SessionTTL time.Duration // 0: they are not resumed
@@ -59,13 +75,22 @@ type Gateway struct {
 	log     *zap.Logger
 	metrics *metrics
 	self    cluster.Node
+	began   time.Time    // static
+	seed    maphash.Seed // static
+	rights  rightsPool
+	origins *web.Origins // static
+	door    *door
+
+	households households
+
 	member  *cluster.Member
 	conns   []*natsConn
 	loops   []*loop
 	readers []*reader
-	limit   limit.Rate
+	limits  limits
 
 	heads    chan head    // to the verifiers
+	renewals chan renewal // likewise
 	handoffs chan handoff // to net/http
 
 	open     atomic.Int64  // WebSockets
@@ -75,10 +100,10 @@ type Gateway struct {
 
 	sessions *store.Sessions // nil: they are not resumed
 	taking   sync.WaitGroup  // goroutines that take sessions
-	takes    atomic.Int64    // how many
+	takes    chan struct{}   // holds one for each of them
 	yielding *nats.Subscription
 
-	dropUnavailable, dropRateLimit, dropOwnerLost prometheus.Counter
+	dropUnavailable, dropOwnerLost prometheus.Counter
 }
 
 // natsConn is a NATS connection, and whether it is up: what nats.Conn tells only under a
@@ -91,21 +116,24 @@ type natsConn struct {
 // New makes a Gateway. It starts nothing.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
-		cfg: cfg, metrics: newMetrics(cfg.Registerer),
+		cfg: cfg, metrics: newMetrics(cfg.Registerer), began: time.Now(), seed: maphash.MakeSeed(),
 		self: cluster.Node{
 			Ref: cluster.Ref{ID: cluster.NewID()}, Role: cluster.RoleGateway, Name: cfg.Name,
 			Lanes: cfg.Loops, Version: cfg.Version,
 		},
 		heads:    make(chan head, 4096),
+		renewals: make(chan renewal, 1024),
 		handoffs: make(chan handoff, 256),
 		started:  make(chan struct{}),
+		takes:    make(chan struct{}, takesMost),
 	}
-	if cfg.RateLimit {
-		g.limit = limit.NewRate(cfg.RateLimitRPS, cfg.RateLimitBurst)
+	g.origins, g.door, g.households.most = web.NewOrigins(cfg.AllowedOrigins), newDoor(cfg.AdmitRate), cfg.MaxConnectionsPerAddress
+	if g.cfg.Supervisor == nil {
+		g.cfg.Supervisor = supervise.New(cfg.Log, nil, string(cluster.RoleGateway))
 	}
+	g.limits = newLimits(&g.cfg, g.metrics)
 	g.log = cfg.Log.With(zap.String("node", cluster.IDString(g.self.ID)))
 	g.dropUnavailable = g.metrics.dropped.WithLabelValues(dropUnavailable)
-	g.dropRateLimit = g.metrics.dropped.WithLabelValues(dropRateLimit)
 	g.dropOwnerLost = g.metrics.dropped.WithLabelValues(dropOwnerLost)
 	for _, nc := range cfg.Conns {
 		c := &natsConn{Conn: nc}
@@ -123,10 +151,14 @@ func New(cfg Config) (*Gateway, error) {
 		g.loops = append(g.loops, l)
 		g.readers = append(g.readers, newReader(g, i))
 	}
+	if cfg.Revocations != nil {
+		cfg.Revocations.Notify(g.revoke)
+	}
 	var err error
 	g.member, err = cluster.New(cfg.Conns[0], cluster.Config{
 		Self:       g.self,
 		OnChange:   g.follow,
+		Demand:     g.demand,
 		Log:        g.log,
 		Registerer: cfg.Registerer,
 	})
@@ -139,6 +171,14 @@ func (g *Gateway) follow(v *cluster.Views) {
 	for _, l := range g.loops {
 		l.mail.post(func(l *loop) { l.adopt(self, v) })
 	}
+}
+
+// demand is what heartbeats tell, see globalBudget.
+func (g *Gateway) demand() float64 {
+	if g.limits.global == nil {
+		return 0
+	}
+	return g.limits.global.tell(int64(time.Since(g.began)))
 }
 
 // Views is the gateway's picture of the cluster.
@@ -227,21 +267,24 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 	}
 	defer g.unsubscribe()
 	for _, c := range g.conns {
-		wg.Go(func() { g.watch(ctx, c) })
+		wg.Go(func() { g.superviseWatch(ctx, c) })
 	}
 	for i := range g.loops {
-		wg.Go(func() { g.loops[i].run(ctx) })
-		wg.Go(func() { g.readers[i].run(ctx) })
+		wg.Go(func() { g.loops[i].supervise(ctx) })
+		wg.Go(func() { g.supervise(ctx, fmt.Sprintf("gateway reader %d", i), g.readers[i].run) })
 	}
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() { g.verify(ctx) })
+	for i := range runtime.GOMAXPROCS(0) {
+		wg.Go(func() { g.supervise(ctx, fmt.Sprintf("gateway verifier %d", i), g.verify) })
 	}
 	failed := make(chan error, 3)
 	server := newHTTPServer(g.cfg.HTTP)
 	wg.Go(func() { failed <- server.Serve(g.handoffListener(ctx, ln.Addr())) })
 	defer func() { _ = server.Close() }()
-	wg.Go(func() { failed <- g.accept(ctx, ln) })
-	wg.Go(func() { failed <- g.member.Run(ctx) })
+	wg.Go(func() {
+		g.superviseVital(ctx, "gateway acceptor", failed, func(ctx context.Context) error { return g.accept(ctx, ln) }, nil)
+	})
+	// What the membership has heard while it failed is not known: it goes on under a new incarnation.
+	wg.Go(func() { g.superviseVital(ctx, "gateway membership", failed, g.member.Run, g.member.Renew) })
 
 	select {
 	case <-g.member.Ready():
@@ -267,13 +310,13 @@ func (g *Gateway) subscribe() error {
 			return err
 		}
 		var err error
-		l.refuse, err = l.nats.Subscribe(wire.Refuse(g.self.ID, i)+".>", func(m *nats.Msg) { l.refusal(m) })
+		l.refuse, err = l.nats.Subscribe(wire.Refuse(g.self.ID, i)+".>", func(m *nats.Msg) { g.safely("refusal", func() { l.refusal(m) }) })
 		if err != nil {
 			return err
 		}
 	}
 	var err error
-	if g.yielding, err = g.conns[0].Subscribe(wire.Yield(wire.NodeName(g.self.ID)), g.yields); err != nil {
+	if g.yielding, err = g.conns[0].Subscribe(wire.Yield(wire.NodeName(g.self.ID)), func(m *nats.Msg) { g.safely("yield", func() { g.yields(m) }) }); err != nil {
 		return err
 	}
 	for _, c := range g.conns {

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"net/http"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +21,7 @@ type head struct {
 	slot, gen uint32
 	bytes     []byte // up to and with the empty line
 	rest      []byte // what came after it
+	peer      netip.Addr
 }
 
 // handoff is a connection on its way to net/http.
@@ -45,13 +48,17 @@ func (l *loop) readHead(c *conn, data []byte) {
 			return
 		}
 		c.state = stateVerifying
+		if no := l.enterDoor(); no != nil {
+			l.refuseHead(c, *no)
+			return
+		}
 		select {
-		case l.gw.heads <- head{loop: l, slot: c.slot, gen: c.gen, bytes: got[:end], rest: got[end:]}:
+		case l.gw.heads <- head{loop: l, slot: c.slot, gen: c.gen, bytes: got[:end], rest: got[end:], peer: l.peerOf(c)}:
 		default:
-			l.refuseHead(c, refusal{code: 503, message: "too many handshakes at once", retry: true})
+			l.refuseHead(c, refusal{code: 503, message: "too many handshakes at once", reason: refusedBusy, retry: comeBack()})
 		}
 	case len(got) >= maxHead:
-		l.refuseHead(c, refusal{code: 431, message: "request head over 8 KiB"})
+		l.refuseHead(c, refusal{code: 431, message: "request head over 8 KiB", reason: refusedHead})
 	default:
 		if c.in == nil {
 			c.in = &inbound{}
@@ -92,7 +99,7 @@ func (l *loop) handOff(c *conn, data []byte) {
 
 // refuseHead answers a handshake with an HTTP error.
 func (l *loop) refuseHead(c *conn, r refusal) {
-	l.gw.metrics.handshakes.WithLabelValues(r.label()).Inc()
+	l.gw.metrics.handshake(r.code, r.reason)
 	l.tallyEnd(c, endRefused)
 	// A fresh socket has room for this; where it does not, the client has no use for it.
 	_, _ = writeSocket(c.fd, r.response())
@@ -110,7 +117,7 @@ func (l *loop) verified(h head, v verdict) {
 	c := l.conns.get(h.slot, h.gen)
 	if c == nil || c.state != stateVerifying || l.closing {
 		if v.refusal == nil {
-			l.gw.open.Add(-1)
+			l.gw.leave(&v)
 			l.giveBack(&v)
 		}
 		if c != nil {
@@ -123,10 +130,9 @@ func (l *loop) verified(h head, v verdict) {
 		l.refuseHead(c, *v.refusal)
 		return
 	}
-	l.gw.metrics.handshakes.WithLabelValues("101").Inc()
 	l.gw.metrics.connections.Inc()
-	c.admitted = true
-	c.user, c.grants, c.expires = v.claims.User, v.claims.Topics, v.expires
+	l.settleIn(c, &v)
+	c.user, c.rights, c.token = v.claims.User, l.gw.rightsOf(v.claims), l.gw.tokenOf(v.claims, l.now)
 	if v.taken { // it waits for the owners of its topics, too
 		c.until = l.wheel.now + 2*l.requestTicks
 	}
@@ -142,9 +148,15 @@ func (l *loop) welcomed(c *conn, g *greeting) {
 	if g.verdict.taken && g.unrestored {
 		l.abandon(c, g)
 	}
+	if no := l.gw.void(g.verdict.claims); no != nil { // since it was looked at
+		l.turnAway(c, no)
+		return
+	}
 	if c.first != 0 {
 		l.drainConn(c) // what came in this turn is behind what came before
 	}
+	l.gw.metrics.handshake(http.StatusSwitchingProtocols, admitted)
+	c.opened = l.gw.openTime(l.now)
 	c.state, c.heard, c.greet = stateOpen, l.wheel.now, nil
 	var welcome []byte
 	l.arena, welcome = protocol.AppendStatus(l.arena, "", "connected", l.welcome(c, g))

@@ -26,7 +26,7 @@ func (l *loop) history(c *conn, e *protocol.Envelope) {
 		l.bad(c, e.ID, err)
 	case h.Room != "":
 		l.ask(c, e, &l.presences, wire.VerbHistory, wire.RoomKey(h.Room), false)
-	case !c.grants.CanSubscribe(h.Topic):
+	case !c.rights.canSubscribe(h.Topic):
 		l.sendError(c, e.ID, protocol.Error{Code: protocol.CodeForbidden, Message: "topic: not allowed to subscribe to it"})
 	default:
 		l.ask(c, e, &l.routers, wire.VerbHistory, h.Topic, false)

@@ -3,7 +3,9 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"runtime/debug"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,6 +14,8 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/link"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
+	"github.com/realtime-cluster/realtime/pkg/supervise/fault"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 )
 
@@ -31,24 +35,40 @@ type loop struct {
 	index         int
 	log           *zap.Logger
 	nats          *natsConn
-	poll          *poller
 	mail          *mailbox
+	revoked       revoked
 	refuse        *nats.Subscription
 	heartbeat     uint32 // ticks
 	clientTimeout uint32 // ticks
 	requestTicks  uint32
 
-	// Everything below is owned by the loop's goroutine.
+	resting atomic.Bool   // it failed, and has not begun again
+	over    chan struct{} // closed when it never will
+
+	life
+}
+
+// life is what a loop has until it ends or fails. It is owned by the loop's goroutine.
+type life struct {
+	number  uint64  // 0: the first
+	anew    bool    // it begins: owners are to forget the one before
+	unheard bool    // some owner may not have heard of that yet: no clients
+	door    []int32 // sockets that wait for it
+	poll    *poller
+
 	now   time.Time
 	start time.Time // of tick 0
 	conns slab
 	wheel wheel
 	tally tally // this turn's numbers, see metrics.go
 
+	subscribed, waiting int // what this loop has added to the gauges of subscriptions, and of bytes in outboxes
+
 	rbuf   []byte       // what a socket is read into
 	header bytes.Reader // over rbuf, for the frame header
 	hdr    [16]byte
 	spare  []mail
+	dealt  int // how many of spare are dealt with
 
 	// This turn's output, see deliver.go.
 	arena  []byte   // frames made here
@@ -72,62 +92,87 @@ type loop struct {
 	departed map[sessionKey]departed // sessions of connections that have ended
 
 	// Owners, see upstream.go.
-	self      cluster.Ref
-	routers   realm               // of topics
-	presences realm               // of users and rooms
-	outs      []*link.Out         // nil: closed
-	from      *upstream           // whose batch is being dealt with; nil: not known
-	source    *link.Out           // to the lane that it comes from; nil: not known
-	fromLane  int                 // that lane
-	leaving   []leaving           // oldest first
-	unjoined  map[*entry]struct{} // rooms whose owner did not answer
-	probes    map[uint32]probe    // by the connection's slot, see probe.go
-	key       []byte              // scratch
-	links     uint64              // how many there have been
-	dirty     []*link.Out
-	pool      link.Pool
-	broadcast protocol.Broadcast // scratch
-	envelope  protocol.Envelope  // scratch
+	self       cluster.Ref
+	routers    realm                   // of topics
+	presences  realm                   // of users and rooms
+	outs       []*link.Out             // nil: closed
+	from       *upstream               // whose batch is being dealt with; nil: not known
+	source     *link.Out               // to the lane that it comes from; nil: not known
+	fromLane   int                     // that lane
+	leaving    []leaving               // oldest first
+	unjoined   map[*entry]struct{}     // rooms whose owner did not answer
+	households map[uint32]netip.Prefix // of connections, by slot; only where their number is bounded
+	probes     map[uint32]probe        // by the connection's slot, see probe.go
+	key        []byte                  // scratch
+	links      uint64                  // how many there have been
+	dirty      []*link.Out
+	pool       link.Pool
+	broadcast  protocol.Broadcast // scratch
+	envelope   protocol.Envelope  // scratch
 
 	subscription protocol.Subscribe // scratch
 
-	closing bool // shutting down: no new connections
+	// Limits, see limits.go.
+	tokens, tried int                    // of the common budget: taken and not used, and asked for, in this turn
+	budgets       map[string]*userBudget // by user; some of those that are active
+	budget        *userBudget            // the one asked for last, for the connection budgetOf
+	budgetOf      connRef
+	reporting     []*userBudget          // whose demand is to be reported
+	pinned        map[string]*userBudget // by user's key: those of users who are also on other gateways
+	unpinned      bool                   // an earlier life's are
+
+	closing bool           // shutting down: no new connections
+	views   *cluster.Views // the last that were adopted, or were about to be; nil: none
 }
 
 func newLoop(g *Gateway, index int) (*loop, error) {
-	poll, err := newPoller()
-	if err != nil {
-		return nil, err
-	}
+	first, err := newLife(g)
 	return &loop{
-		gw: g, index: index, poll: poll, mail: newMailbox(),
+		gw: g, index: index, mail: newMailbox(), over: make(chan struct{}), life: first,
 		log:           g.log.With(zap.Int("loop", index)),
 		nats:          g.conns[index%len(g.conns)],
 		heartbeat:     ticks(g.cfg.HeartbeatInterval),
 		clientTimeout: ticks(g.cfg.ClientTimeout),
 		requestTicks:  ticks(g.cfg.RequestTimeout),
-		start:         time.Now(),
-		rbuf:          make([]byte, readSize),
-		entries:       make(map[string]*entry),
-		tracks:        make(map[string]*track),
-		chasing:       make(map[*track]struct{}),
-		departed:      make(map[sessionKey]departed),
-		self:          g.self.Ref,
-		routers:       newRealm(cluster.RoleRouter),
-		presences:     newRealm(cluster.RolePresence),
-		probes:        make(map[uint32]probe),
-		unjoined:      make(map[*entry]struct{}),
-	}, nil
+	}, err
 }
 
-// run is the loop. It ends when ctx is done, and has closed every connection then.
-func (l *loop) run(ctx context.Context) {
+func newLife(g *Gateway) (life, error) {
+	poll, err := newPoller()
+	return life{
+		poll:      poll,
+		start:     time.Now(),
+		rbuf:      make([]byte, readSize),
+		entries:   make(map[string]*entry),
+		tracks:    make(map[string]*track),
+		chasing:   make(map[*track]struct{}),
+		departed:  make(map[sessionKey]departed),
+		self:      g.self.Ref,
+		routers:   newRealm(cluster.RoleRouter),
+		presences: newRealm(cluster.RolePresence),
+		probes:    make(map[uint32]probe),
+		unjoined:  make(map[*entry]struct{}),
+	}, err
+}
+
+// run is the loop. It ends when ctx is done, and has closed every connection then. An error says that sockets are not
+// watched any more. After that, and after a panic, dropAll has to be called.
+func (l *loop) run(ctx context.Context) error {
 	socks := make(chan []ready)
 	done := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		l.watch(socks, done)
+	stopped := make(chan error, 1)
+	go func() { stopped <- supervise.Call(func() error { return watch(l.poll, socks, done) }) }()
+	unwatched := false
+	defer func() {
+		l.poll.close()
+		for !unwatched { // watch may be about to hand over one more list, or wait for the end of a turn
+			select {
+			case <-socks:
+			case done <- struct{}{}:
+			case <-stopped:
+				unwatched = true
+			}
+		}
 	}()
 	ticker := time.NewTicker(tickLength)
 	defer ticker.Stop()
@@ -138,6 +183,9 @@ func (l *loop) run(ctx context.Context) {
 		case list = <-socks:
 		case <-l.mail.wake:
 		case <-ticker.C:
+		case err := <-stopped:
+			unwatched = true
+			return fmt.Errorf("watch sockets: %w", err)
 		}
 		l.turn(list)
 		if list != nil {
@@ -147,32 +195,26 @@ func (l *loop) run(ctx context.Context) {
 	l.mail.close()
 	l.closing = true
 	l.turn(nil) // what was posted meanwhile: sockets, perhaps
+	l.closeDoor()
 	l.conns.each(func(c *conn) { l.drop(c, endShutdown) })
 	for _, o := range l.outs {
 		if o != nil {
 			l.closeOut(o)
 		}
 	}
-	l.tally.flush(l.gw.metrics)
-	l.poll.close()
-	for { // watch may be about to hand over one more list
-		select {
-		case <-socks:
-			done <- struct{}{}
-		case <-stopped:
-			return
-		}
-	}
+	l.flushTally()
+	return nil
 }
 
 // watch waits for sockets and hands the loop lists of those that are ready, one at a time:
-// waking the loop from here costs no system call, and neither does posting mail.
-func (l *loop) watch(socks chan<- []ready, done <-chan struct{}) {
+// waking the loop from here costs no system call, and neither does posting mail. It returns an error when
+// the poller is closed, or fails.
+func watch(poll *poller, socks chan<- []ready, done <-chan struct{}) error {
 	var list []ready
 	for {
 		var err error
-		if list, err = l.poll.wait(list[:0]); err != nil {
-			return // closed
+		if list, err = poll.wait(list[:0]); err != nil {
+			return err
 		}
 		socks <- list
 		<-done
@@ -183,13 +225,14 @@ func (l *loop) watch(socks chan<- []ready, done <-chan struct{}) {
 func (l *loop) turn(list []ready) {
 	l.now = time.Now()
 	l.spare = l.mail.take(l.spare)
-	for _, m := range l.spare {
-		if m.batch != nil {
+	for l.dealt = 0; l.dealt < len(l.spare); l.dealt++ {
+		if m := &l.spare[l.dealt]; m.batch != nil {
 			l.down(m.batch)
 		} else {
 			m.do(l)
 		}
 	}
+	fault.Point("gateway.turn")
 	for i := range list {
 		l.ready(&list[i])
 	}
@@ -198,8 +241,13 @@ func (l *loop) turn(list []ready) {
 	l.drain()
 	l.refeed()
 	l.flushLinks()
+	if l.unheard {
+		l.reopen()
+	}
+	l.settleGlobal()
 	clear(l.spare) // the batches are no longer needed
-	l.tally.turn(l.gw.metrics, time.Since(l.now))
+	l.gw.metrics.turnSeconds.Observe(time.Since(l.now).Seconds())
+	l.flushTally()
 }
 
 // ready deals with one socket that the poller named. A panic in it costs that connection.
@@ -209,19 +257,11 @@ func (l *loop) ready(r *ready) {
 		return
 	}
 	defer l.guard(c)
+	fault.Point("gateway.ready")
 	if r.write && c.writing {
 		l.writable(c)
 	}
 	if r.read && c.state != stateFree && c.gen == r.gen {
 		l.readable(c)
-	}
-}
-
-// guard ends the connection whose handling panicked.
-func (l *loop) guard(c *conn) {
-	if p := recover(); p != nil {
-		l.gw.metrics.panics.Inc()
-		l.log.Error("panic in a connection", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-		l.drop(c, endPanic)
 	}
 }

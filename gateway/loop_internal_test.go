@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"hash/maphash"
 	"io"
 	"testing"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
-	"github.com/realtime-cluster/realtime/pkg/limit"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -36,13 +36,11 @@ func idleLoop(t testing.TB, nc *nats.Conn, tune func(*Config)) *loop {
 	g := &Gateway{
 		cfg: cfg, log: zap.NewNop(), metrics: newMetrics(prometheus.NewRegistry()), conns: []*natsConn{up},
 		self:  cluster.Node{Ref: cluster.Ref{ID: 1}, Role: cluster.RoleGateway, Lanes: 1},
+		began: time.Now(), seed: maphash.MakeSeed(), renewals: make(chan renewal, 1), door: newDoor(0),
 		heads: make(chan head, 1), handoffs: make(chan handoff, 1), started: make(chan struct{}),
 	}
-	if cfg.RateLimit {
-		g.limit = limit.NewRate(cfg.RateLimitRPS, cfg.RateLimitBurst)
-	}
+	g.limits = newLimits(&g.cfg, g.metrics)
 	g.dropUnavailable = g.metrics.dropped.WithLabelValues(dropUnavailable)
-	g.dropRateLimit = g.metrics.dropped.WithLabelValues(dropRateLimit)
 	g.dropOwnerLost = g.metrics.dropped.WithLabelValues(dropOwnerLost)
 	l, err := newLoop(g, 0)
 	if err != nil {
@@ -86,7 +84,7 @@ func (l *loop) connect(t testing.TB) (c *conn, peer int32) {
 	t.Cleanup(func() { _ = unix.Close(pair[1]) })
 	c = l.conns.take()
 	c.fd, c.state, c.user, c.heard = int32(pair[0]), stateOpen, "alice", l.wheel.now
-	c.expires, c.admitted = l.now.Unix()+3600, true
+	c.expires, c.admitted = uint32(l.now.Unix())+3600, true
 	l.gw.sockets.Add(1)
 	l.gw.open.Add(1)
 	if err := l.poll.add(pair[0], c.slot, c.gen, interestRead); err != nil {

@@ -1,6 +1,9 @@
 package gateway
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // mailboxBound is how many bytes of down batches may wait for a loop; past it the reader
 // waits, NATS holds what comes then, and drops past its own bound: the links repeat.
@@ -65,6 +68,18 @@ func (m *mailbox) take(spare []mail) []mail {
 	m.room.Broadcast()
 	m.mu.Unlock()
 	return list
+}
+
+// putBack puts what was taken in front of all mail, but for batches.
+func (m *mailbox) putBack(list []mail) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list = slices.DeleteFunc(list, func(item mail) bool { return item.batch != nil })
+	m.list = append(list, m.list...)
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
 }
 
 // close refuses further mail and wakes who waits for room.

@@ -2,9 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"math"
-	"strconv"
-	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 )
@@ -13,11 +10,9 @@ import (
 func (l *loop) message(c *conn, payload []byte) {
 	e := &l.envelope
 	err := e.Parse(payload)
-	if limit := &l.gw.limit; l.gw.cfg.RateLimit {
-		if wait, ok := limit.Take(&c.tat, l.now.UnixNano()); !ok {
-			l.limited(c, e.ID, wait)
-			return
-		}
+	if by, wait := l.admit(c); by != levelNone {
+		l.limited(c, e, by, wait)
+		return
 	}
 	if err != nil {
 		l.bad(c, e.ID, err)
@@ -32,6 +27,8 @@ func (l *loop) message(c *conn, payload []byte) {
 		l.unsubscribe(c, e)
 	case protocol.TypePing:
 		l.ping(c, e)
+	case protocol.TypeRefreshToken:
+		l.refreshToken(c, e)
 	case protocol.TypeDirectMessage:
 		l.directMessage(c, e)
 	case protocol.TypeRoomMessage:
@@ -80,25 +77,19 @@ const ownerAway = "its owner cannot be reached: send again"
 
 // unavailable answers a message for which there is no way to its owner.
 func (l *loop) unavailable(c *conn, id string, order, hash uint64) {
+	l.pushAfter(c, order, hash, l.unavailableFrame(id))
+}
+
+func (l *loop) unavailableFrame(id string) (frame []byte) {
 	l.gw.dropUnavailable.Inc()
-	var frame []byte
 	l.arena, frame = protocol.AppendError(l.arena, id, protocol.Error{
 		Code: protocol.CodeUnavailable, Message: ownerAway,
 		Details: retryLater,
 	})
-	l.pushAfter(c, order, hash, frame)
+	return frame
 }
 
 // retryMS is after how many milliseconds a client is asked to try again.
 const retryMS = 1000
 
 var retryLater = protocol.RetryAfter(retryMS)
-
-func (l *loop) limited(c *conn, id string, wait time.Duration) {
-	l.gw.dropRateLimit.Inc()
-	ms := int64(math.Ceil(float64(wait) / float64(time.Millisecond)))
-	l.sendError(c, id, protocol.Error{
-		Code: protocol.CodeTooMany, Message: "too many messages on this connection",
-		Details: `{"limit":"connection","retry_after_ms":` + strconv.FormatInt(ms, 10) + `}`,
-	})
-}

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/realtime-cluster/realtime/pkg/cluster"
@@ -13,22 +11,29 @@ import (
 // Reasons for which connections end.
 const (
 	endHandshakeTimeout = "handshake_timeout"
-	endRefused          = "refused"  // the handshake was answered with an HTTP error
-	endHTTP             = "http"     // handed over to net/http
-	endClosed           = "closed"   // closing handshake
-	endGone             = "gone"     // end of stream or reset without one
-	endProtocol         = "protocol" // a violation of RFC 6455
-	endTimeout          = "timeout"  // CLIENT_TIMEOUT
-	endSlow             = "slow"     // outbox over its bound
-	endExpired          = "expired"  // token
+	endRefused          = "refused"      // the handshake was answered with an HTTP error
+	endHTTP             = "http"         // handed over to net/http
+	endClosed           = "closed"       // closing handshake
+	endGone             = "gone"         // end of stream or reset without one
+	endProtocol         = "protocol"     // a violation of RFC 6455
+	endTimeout          = "timeout"      // CLIENT_TIMEOUT
+	endSlow             = "slow"         // outbox over its bound
+	endExpired          = "expired"      // token
+	endRevoked          = "revoked"      // token
+	endDisconnected     = "disconnected" // by an operator
+	endPolicy           = "policy"       // went on over a rate limit
 	endShutdown         = "shutdown"
 	endPanic            = "panic"
+	endFailed           = "loop_failed"
 	endResumed          = "resumed" // its session, elsewhere
 )
 
 // Reasons for which something is dropped.
 const (
-	dropRateLimit   = "rate_limit"  // a message over the connection's limit
+	dropConnectionLimit = "rate_limit_connection" // a message over the connection's limit
+	dropUserLimit       = "rate_limit_user"       // one over the user's
+	dropGlobalLimit     = "rate_limit_global"     // one over the cluster's
+
 	dropUnavailable = "unavailable" // a message without a way to its owner
 	dropOwnerLost   = "owner_lost"  // a message that a dead owner may or may not have had
 	dropUpFull      = "up_full"     // an up batch over the link's bound
@@ -43,6 +48,8 @@ type metrics struct {
 	accepted      prometheus.Counter
 	ended         *prometheus.CounterVec
 	handshakes    *prometheus.CounterVec
+	renewals      *prometheus.CounterVec
+	unchecked     prometheus.Counter
 	framesIn      prometheus.Counter
 	framesOut     prometheus.Counter
 	bytesIn       prometheus.Counter
@@ -68,6 +75,8 @@ type metrics struct {
 	outboxBytes   prometheus.Gauge
 	turnSeconds   prometheus.Histogram
 	delivery      prometheus.Histogram
+	globalDemand  prometheus.Gauge
+	globalShare   prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -76,7 +85,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		connections:   f.Gauge(metric.GatewayConnections),
 		accepted:      f.Counter(metric.GatewayAccepted),
 		ended:         f.CounterVec(metric.GatewayEnded, "reason"),
-		handshakes:    f.CounterVec(metric.GatewayHandshakes, "code"),
+		handshakes:    f.CounterVec(metric.GatewayHandshakes, "code", "reason"),
+		renewals:      f.CounterVec(metric.GatewayRenewals, "outcome"),
+		unchecked:     f.Counter(metric.GatewayUnchecked),
 		framesIn:      f.Counter(metric.GatewayFramesIn),
 		framesOut:     f.Counter(metric.GatewayFramesOut),
 		bytesIn:       f.Counter(metric.GatewayBytesIn),
@@ -100,6 +111,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		fetches:       f.Counter(metric.GatewayFetches),
 		recovered:     f.Counter(metric.GatewayRecovered),
 		outboxBytes:   f.Gauge(metric.GatewayOutboxBytes),
+		globalDemand:  f.Gauge(metric.GatewayGlobalDemand),
+		globalShare:   f.Gauge(metric.GatewayGlobalShare),
 		turnSeconds:   f.Histogram(metric.GatewayTurnSeconds, []float64{25e-6, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, .1, .5, 1}),
 		delivery:      f.Histogram(metric.GatewayDeliverySeconds, []float64{5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, .1, .25, .5, 1, 2.5, 5}),
 	}
@@ -111,14 +124,14 @@ type tally struct {
 	subscriptions, outbox                          int
 }
 
-func (t *tally) turn(m *metrics, took time.Duration) {
-	m.turnSeconds.Observe(took.Seconds())
-	if *t != (tally{}) {
-		t.flush(m)
+// flushTally brings the metrics up to date.
+func (l *loop) flushTally() {
+	t, m := &l.tally, l.gw.metrics
+	if *t == (tally{}) {
+		return
 	}
-}
-
-func (t *tally) flush(m *metrics) {
+	l.subscribed += t.subscriptions
+	l.waiting += t.outbox
 	m.framesIn.Add(float64(t.framesIn))
 	m.framesOut.Add(float64(t.framesOut))
 	m.bytesIn.Add(float64(t.bytesIn))

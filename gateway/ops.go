@@ -47,6 +47,9 @@ type op struct {
 	at       wire.Position // opJoin: where the history stands; zero: it has none
 	whole    bool          // opJoin: all behind since can be had
 
+	parent  uint64   // opReply: of a copy: the message's op
+	copying *copying // opReply: while copies are to be answered, too; nil for none
+
 	step    *step // of a pattern's change; nil where there is none
 	counted bool  // opJoin: it is one of the connection's joins
 }
@@ -58,6 +61,16 @@ type opTable struct {
 	free  []uint32
 	order uint64
 	live  int
+	base  uint32 // generations begin behind it
+}
+
+// latest is the highest generation that was given out.
+func (t *opTable) latest() uint32 {
+	most := t.base
+	for i := range t.list {
+		most = max(most, t.list[i].gen)
+	}
+	return most
 }
 
 func (t *opTable) add(o op, id string) uint64 {
@@ -72,7 +85,7 @@ func (t *opTable) add(o op, id string) uint64 {
 	t.order++
 	t.live++
 	p := &t.list[at]
-	o.live, o.gen, o.order = true, p.gen+1, t.order
+	o.live, o.gen, o.order = true, max(p.gen, t.base)+1, t.order
 	o.id = append(p.id[:0], id...)
 	*p = o
 	return handle(at, o.gen)
@@ -183,6 +196,12 @@ func (l *loop) fail(h uint64) {
 	case opReply:
 		pinned, greet := o.entry, o.greet
 		c := l.conns.get(o.conn, o.cgen)
+		if parent := o.parent; parent != 0 {
+			frame := l.unavailableFrame(string(o.id))
+			l.ops.end(h)
+			l.copied(parent, frame)
+			return
+		}
 		if c != nil && greet == nil && c.state == stateOpen {
 			l.unavailable(c, string(o.id), o.order, o.hash)
 		}

@@ -47,7 +47,9 @@ func (l *loop) watchPresence(c *conn, e *protocol.Envelope) {
 		key := wire.WatchKey(user)
 		if known := l.entries[key]; known == nil || !subscribed(c, known) {
 			if watched++; watched > l.gw.cfg.MaxWatched {
-				r.outcome[i] = rejection{user, protocol.CodeTooMany, fmt.Sprintf("over %d users watched on this connection", l.gw.cfg.MaxWatched)}
+				r.outcome[i] = rejection{
+					user, protocol.CodeTooMany, fmt.Sprintf("over %d users watched on this connection", l.gw.cfg.MaxWatched), limitWatched,
+				}
 				continue
 			}
 		}
@@ -171,9 +173,9 @@ func (l *loop) answerPart(h uint64, a *wire.Answer) {
 	c := l.conns.get(r.slot, r.gen)
 	switch {
 	case a.Code == protocol.CodeUnavailable && len(a.Body) == 0:
-		r.outcome[i] = rejection{r.name(i), int(a.Code), ownerAway}
+		r.outcome[i] = rejection{Name: r.name(i), Code: int(a.Code), Message: ownerAway}
 	case a.Code != 0:
-		r.outcome[i] = rejection{r.name(i), int(a.Code), string(a.Body)}
+		r.outcome[i] = rejection{Name: r.name(i), Code: int(a.Code), Message: string(a.Body)}
 	default:
 		r.answers[i] = append([]byte(nil), a.Body...)
 	}
@@ -220,6 +222,7 @@ type rejectedUser struct {
 	Name    string `json:"user_id"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+	Limit   string `json:"limit,omitempty"`
 }
 
 func (l *loop) replyWatch(c *conn, r *request) {

@@ -150,9 +150,14 @@ func (l *loop) check(c *conn, h ws.Header, size int) bool {
 func (l *loop) frame(c *conn, h ws.Header, payload []byte) {
 	switch h.OpCode {
 	case ws.OpPing:
-		l.sendControl(c, ws.OpPong, payload)
+		if l.small(c) {
+			l.sendControl(c, ws.OpPong, payload)
+		}
 	case ws.OpPong:
-		l.pong(c, payload)
+		asking, probes := c.asking, len(l.probes)
+		if l.pong(c, payload); c.asking == asking && len(l.probes) == probes {
+			l.small(c) // it answers none of ours, but perhaps the one for a quiet connection
+		}
 	case ws.OpClose:
 		l.peerCloses(c, payload)
 	case ws.OpText, ws.OpBinary:
@@ -165,8 +170,19 @@ func (l *loop) frame(c *conn, h ws.Header, payload []byte) {
 		}
 		c.in.frags, c.in.binary, c.in.valid = true, h.OpCode == ws.OpBinary, 0
 		l.fragment(c, payload, false)
+		l.piece(c, payload)
 	case ws.OpContinuation:
 		l.fragment(c, payload, h.Fin)
+		if !h.Fin {
+			l.piece(c, payload)
+		}
+	}
+}
+
+// piece holds a piece of a message that is not its last against the limit, where it is a small one.
+func (l *loop) piece(c *conn, payload []byte) {
+	if len(payload) < pieceSize && c.state == stateOpen {
+		l.small(c)
 	}
 }
 
@@ -216,6 +232,10 @@ func validPrefix(p []byte) int {
 func (l *loop) whole(c *conn, payload []byte, binary bool) {
 	switch {
 	case binary:
+		if by, wait := l.admit(c); by != levelNone {
+			l.limited(c, &protocol.Envelope{}, by, wait)
+			return
+		}
 		l.sendError(c, "", protocol.Error{Code: protocol.CodeBadRequest, Message: "binary message: send JSON as text"})
 	case !utf8.Valid(payload):
 		l.violation(c, protocol.CloseInvalidUTF8, "not UTF-8")

@@ -47,11 +47,19 @@ func (r *request) wantPositions(since map[string]protocol.Position) {
 	}
 }
 
+// The limits on what a connection, or its user, may have. Waiting helps against none of them.
+const (
+	limitSubscriptions = "subscriptions"
+	limitRooms         = "rooms"
+	limitWatched       = "watched"
+)
+
 // rejection is why one part of a request failed.
 type rejection struct {
 	Name    string `json:"topic"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+	Limit   string `json:"limit,omitempty"` // that was met
 }
 
 func (l *loop) newRequest(c *conn, id, status string, topics []string) *request {
@@ -142,9 +150,10 @@ func (l *loop) replyTopics(c *conn, r *request) {
 // rejectedAll is the reply to a request of which no part succeeded; shown is the list for the client.
 func rejectedAll(field string, list []rejection, shown any) protocol.Error {
 	details := struct {
-		Rejected   any `json:"rejected"`
-		RetryAfter int `json:"retry_after_ms,omitempty"`
-	}{Rejected: shown}
+		Rejected   any    `json:"rejected"`
+		Limit      string `json:"limit,omitempty"`
+		RetryAfter int    `json:"retry_after_ms,omitempty"`
+	}{Rejected: shown, Limit: list[0].Limit}
 	for _, r := range list {
 		if r.Code == protocol.CodeUnavailable {
 			details.RetryAfter = retryMS

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -36,11 +37,22 @@ type yieldRequest struct {
 	Holder string `json:"holder"` // a connection's id
 }
 
+// mayTake reports whether a client asked for a session that can be looked for now. If so, takes is one fuller.
+func (g *Gateway) mayTake(v *verdict) bool {
+	if v.refusal != nil || v.wanted == "" || g.sessions == nil {
+		return false
+	}
+	select {
+	case g.takes <- struct{}{}:
+		return true
+	default:
+		g.metrics.resumes.WithLabelValues("busy").Inc()
+		return false
+	}
+}
+
 // take resumes the session that a client asked for, where there is one.
 func (g *Gateway) take(ctx context.Context, v *verdict, holder string) {
-	if g.sessions == nil || v.wanted == "" {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, takeTime+yieldTime)
 	defer cancel()
 	took, stop := context.WithTimeout(ctx, takeTime)
@@ -59,6 +71,10 @@ func (g *Gateway) take(ctx context.Context, v *verdict, holder string) {
 		if state := g.askYield(ctx, s.Holder, v); state != nil {
 			v.state = state
 		}
+	}
+	if bytes.Equal(v.state, endedState) {
+		v.session, v.state, v.taken = "", nil, false
+		g.metrics.resumes.WithLabelValues("ended").Inc()
 	}
 }
 

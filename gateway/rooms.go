@@ -29,6 +29,7 @@ func (l *loop) roomRequest(c *conn, e *protocol.Envelope) {
 	if enters && l.roomsFull(c, key) {
 		l.sendError(c, e.ID, protocol.Error{
 			Code: protocol.CodeTooMany, Message: fmt.Sprintf("a member of %d rooms, as many as allowed", l.gw.cfg.MaxRooms),
+			Details: `{"limit":"` + limitRooms + `"}`,
 		})
 		return
 	}
@@ -160,7 +161,9 @@ func decodePage(body []byte) (description []byte, members []string, next string,
 func (l *loop) turnPage(c *conn, r *request, body []byte) {
 	description, members, next, err := decodePage(body)
 	if err != nil {
-		r.outcome[0] = rejection{wire.Name(r.topics[0]), protocol.CodeInternal, "the room's owner answered what cannot be read"}
+		r.outcome[0] = rejection{
+			Name: wire.Name(r.topics[0]), Code: protocol.CodeInternal, Message: "the room's owner answered what cannot be read",
+		}
 		return
 	}
 	r.answers[0], r.next = append([]byte(nil), description...), next

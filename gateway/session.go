@@ -6,6 +6,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -142,6 +143,16 @@ func (l *loop) endSession(c *conn) {
 	c.session = ""
 }
 
+// forgetSession ends the session of an open connection for good.
+func (l *loop) forgetSession(c *conn) {
+	if c.session != "" {
+		s := store.Session{ID: c.session, User: c.user, Holder: l.connectionID(c), State: endedState}
+		l.gw.sessions.End(s)
+		l.depart(s)
+		c.session = ""
+	}
+}
+
 func (l *loop) depart(s store.Session) {
 	if len(l.departed) < 1<<16 {
 		l.departed[sessionKey{s.User, s.ID}] = departed{s.State, l.wheel.now}
@@ -186,6 +197,7 @@ func (l *loop) lost(id string, slot, gen uint32) {
 	if c == nil || c.session != id {
 		return
 	}
+	defer l.guard(c)
 	if c.session = ""; !c.shared {
 		l.closeWith(c, protocol.CloseResumed, "resumed elsewhere", endResumed)
 	}
@@ -206,7 +218,7 @@ func (g *Gateway) runSessions() (end func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = g.sessions.Run(ctx) // returns nil
+		g.cfg.Supervisor.Run(ctx, supervise.Part{Name: "gateway sessions", Run: g.sessions.Run})
 	}()
 	return func() {
 		cancel()

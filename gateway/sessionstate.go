@@ -19,6 +19,9 @@ type savedKey struct {
 // stateVersion is the first byte of an encoded state.
 const stateVersion = 1
 
+// endedState is the state of a session that an operator has ended: it is not to be resumed.
+var endedState = []byte{0}
+
 var errState = errors.New("not the state of a session")
 
 func (s savedState) encode() []byte {

@@ -48,10 +48,10 @@ func (l *loop) unsubscribe(c *conn, e *protocol.Envelope) {
 // refuseTopic decides whether a connection may subscribe to a topic; code 0: it may.
 func (l *loop) refuseTopic(c *conn, name string) rejection {
 	if err := topic.ValidatePattern(name); err != nil {
-		return rejection{name, protocol.CodeBadRequest, err.Error()}
+		return rejection{Name: name, Code: protocol.CodeBadRequest, Message: err.Error()}
 	}
-	if !c.grants.CanSubscribe(name) {
-		return rejection{name, protocol.CodeForbidden, "not allowed to subscribe to it"}
+	if !c.rights.canSubscribe(name) {
+		return rejection{Name: name, Code: protocol.CodeForbidden, Message: notAllowed}
 	}
 	if l.full(c) && !subscribed(c, l.entries[name]) {
 		return l.tooMany(name)
@@ -59,13 +59,17 @@ func (l *loop) refuseTopic(c *conn, name string) rejection {
 	return rejection{}
 }
 
+const notAllowed = "not allowed to subscribe to it"
+
 // full reports whether a connection has all the subscriptions that it may have.
 func (l *loop) full(c *conn) bool {
 	return len(c.subs)-int(c.others)+int(c.joins) >= l.gw.cfg.MaxSubscriptions
 }
 
 func (l *loop) tooMany(name string) rejection {
-	return rejection{name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", l.gw.cfg.MaxSubscriptions)}
+	return rejection{
+		name, protocol.CodeTooMany, fmt.Sprintf("over %d subscriptions on this connection", l.gw.cfg.MaxSubscriptions), limitSubscriptions,
+	}
 }
 
 // askTopic begins the op for one topic of a request.
@@ -143,7 +147,7 @@ func (l *loop) finish(h uint64, code int) {
 	was := *o
 	kind, e, r, topic, step, counted := o.kind, o.entry, o.req, o.topic, o.step, o.counted
 	if code != 0 {
-		r.outcome[topic] = rejection{e.name, code, ownerAway}
+		r.outcome[topic] = rejection{Name: e.name, Code: code, Message: ownerAway}
 	}
 	l.ops.end(h)
 	e.pending--
@@ -153,6 +157,12 @@ func (l *loop) finish(h uint64, code int) {
 			c.joins--
 		}
 		switch {
+		case kind == opJoin && code == 0 && !c.rights.canSubscribe(e.name):
+			// Its token has changed since it asked.
+			r.outcome[topic] = rejection{Name: e.name, Code: protocol.CodeForbidden, Message: notAllowed}
+			if e.pattern {
+				l.altered(c, e, step, false)
+			}
 		case e.pattern:
 			l.altered(c, e, step, code == 0)
 		case kind == opJoin && code == 0 && !counted && l.full(c) && !subscribed(c, e):

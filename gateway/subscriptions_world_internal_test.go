@@ -123,7 +123,7 @@ func (w *world) owner(e *entry) uint64 {
 
 func (w *world) open(at int) {
 	c := w.l.conns.take()
-	c.fd, c.state, c.expires = -1, stateOpen, 1<<40
+	c.fd, c.state, c.expires = -1, stateOpen, 1<<32-1
 	w.l.gw.sockets.Add(1)
 	w.clients[at] = &client{
 		c: c, subs: make(map[string]bool), asked: make(map[string]asked),

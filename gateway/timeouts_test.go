@@ -48,7 +48,7 @@ func TestQuietAndDeadClients(t *testing.T) {
 	}
 }
 
-// When a token expires, its connection gets Error 401 and is closed 4401; others stay.
+// When a token expires, its connection is told before, gets Error 401 and is closed 4401; others stay.
 func TestTokenExpires(t *testing.T) {
 	h := start(t, 1, 1, nil)
 	g := h.gateway[0]
@@ -57,8 +57,8 @@ func TestTokenExpires(t *testing.T) {
 	k := h.talkBy(g, h.mint(auth.TokenSpec{User: "alice", TTL: 2 * time.Second}))
 	k.subscribe("a")
 	messages, code := k.end()
-	if len(messages) != 1 || messages[0].Get("type").Str != "Error" || messages[0].Get("data.code").Int() != 401 ||
-		!strings.Contains(messages[0].Get("data.message").Str, "expired") || code != 4401 {
+	if len(messages) != 2 || messages[0].Get("data.status").Str != "token_expiring" || messages[1].Get("type").Str != "Error" ||
+		messages[1].Get("data.code").Int() != 401 || !strings.Contains(messages[1].Get("data.message").Str, "expired") || code != 4401 {
 		t.Errorf("got %v, closed %d", messages, code)
 	}
 	if late := time.Since(expires); late < -time.Second || late > 3*time.Second {

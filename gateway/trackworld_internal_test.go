@@ -337,7 +337,7 @@ func (p *past) tell() {
 
 func (p *past) connect() {
 	c := p.l.conns.take()
-	c.fd, c.state, c.expires = -1, stateOpen, 1<<40
+	c.fd, c.state, c.expires = -1, stateOpen, 1<<32-1
 	p.l.gw.sockets.Add(1)
 	p.peers = append(p.peers, &listener{
 		c: c, exact: make(map[string]bool), at: make(map[string]wire.Position), asked: make(map[string]question),

@@ -149,12 +149,18 @@ func (l *loop) newUpstream(r *realm, n cluster.Node) *upstream {
 			Refuse:  wire.Refuse(l.self.ID, l.index),
 			Number:  l.links,
 			Bound:   upBound,
+			After:   l.number,
 			Pool:    &l.pool,
 			Send: func(subject, refuse string, b []byte) error {
 				return l.nats.PublishRequest(subject, refuse, b)
 			},
 		})
 		u.outs = append(u.outs, l.outs[at])
+	}
+	if l.anew {
+		for lane := range u.outs {
+			l.endRecord(u, lane, wire.AppendAnew(l.beginRecord(u, lane)))
+		}
 	}
 	return u
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -176,6 +177,11 @@ func (l *loop) greeted(h uint64, a *wire.Answer) {
 		return
 	}
 	defer l.guard(c)
+	if no := l.overUser(&g.verdict, connectionsOf(a)); no != nil {
+		l.turnAway(c, no)
+		l.release(me)
+		return
+	}
 	if unmet := a == nil || a.Code != 0; unmet || me.more != nil {
 		me.extra().unmet = unmet
 	}
@@ -205,6 +211,14 @@ func (l *loop) greeted(h uint64, a *wire.Answer) {
 		}
 	}
 	l.greetedBy(c, g)
+}
+
+// connectionsOf is how many connections a user has on all gateways, as its owner answers; 0: it does not.
+func connectionsOf(a *wire.Answer) uint32 {
+	if a == nil || a.Code != 0 || len(a.Body) != 4 { // an older release says nothing
+		return 0
+	}
+	return binary.LittleEndian.Uint32(a.Body)
 }
 
 // greetedBy counts one answer that a connection waits for, and after the last lets it begin.

@@ -5,12 +5,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gobwas/ws"
@@ -24,46 +22,13 @@ type verdict struct {
 	refusal  *refusal
 	response []byte // 101 Switching Protocols
 	claims   *auth.Claims
-	expires  int64 // Unix seconds: when the connection ends for its token's sake
+	from     netip.Prefix // the address that it is counted for
 
 	wanted  string // the session that the client asked for; empty: none
 	session string // the one that it gets
 	taken   bool   // that is resumed: state is what was saved of it
 	state   []byte
 	holder  string // with taken: this connection
-}
-
-// refusal is an HTTP error that answers a handshake.
-type refusal struct {
-	code    int
-	message string
-	retry   bool // with Retry-After
-}
-
-func (r *refusal) Error() string { return r.message }
-
-func (r *refusal) label() string { return strconv.Itoa(r.code) }
-
-// response is the whole HTTP response.
-func (r *refusal) response() []byte {
-	body := jsonText(struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}{r.code, r.message})
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n",
-		r.code, http.StatusText(r.code), len(body))
-	if r.retry {
-		b.WriteString("Retry-After: 5\r\n")
-	}
-	switch r.code {
-	case http.StatusUpgradeRequired:
-		b.WriteString("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
-	case http.StatusUnauthorized:
-		b.WriteString("WWW-Authenticate: Bearer\r\n")
-	}
-	b.WriteString("\r\n" + body)
-	return b.Bytes()
 }
 
 // verify is a verifier: it does the work of handshakes off the loops, where checking
@@ -73,19 +38,17 @@ func (g *Gateway) verify(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case r := <-g.renewals:
+			g.safely("renewal", func() { g.renew(r) })
 		case h := <-g.heads:
-			v := g.judge(h.bytes)
-			if v.refusal != nil || v.wanted == "" || g.sessions == nil || g.takes.Add(1) > takesMost {
-				if v.wanted != "" && v.refusal == nil && g.sessions != nil {
-					g.takes.Add(-1)
-					g.metrics.resumes.WithLabelValues("busy").Inc()
-				}
+			v := g.judgeGuarded(h.bytes, h.peer)
+			if !g.mayTake(&v) {
 				g.pass(h, v)
 				continue
 			}
 			g.taking.Go(func() { // it waits for Redis, and perhaps for another gateway
-				defer g.takes.Add(-1)
-				g.take(ctx, &v, h.loop.nameConnection(h.slot, h.gen))
+				defer func() { <-g.takes }()
+				g.safely("resume", func() { g.take(ctx, &v, h.loop.nameConnection(h.slot, h.gen)) })
 				g.pass(h, v)
 			})
 		}
@@ -98,15 +61,23 @@ func (g *Gateway) pass(h head, v verdict) {
 		v.session = newSessionID(v.claims)
 	}
 	if !h.loop.mail.post(func(l *loop) { l.verified(h, v) }) && v.refusal == nil {
-		g.open.Add(-1)
+		g.leave(&v)
 		if v.taken {
 			g.sessions.End(v.former())
 		}
 	}
 }
 
-// judge decides on a head.
-func (g *Gateway) judge(head []byte) verdict {
+// judgeGuarded is judge. A panic in it is the refusal of that one.
+func (g *Gateway) judgeGuarded(head []byte, peer netip.Addr) (v verdict) {
+	if !g.safely("verifier", func() { v = g.judge(head, peer) }) {
+		v = verdict{refusal: &refusal{code: http.StatusInternalServerError, message: "the handshake could not be dealt with", reason: refusedPanic}}
+	}
+	return v
+}
+
+// judge decides on a head that came from a peer.
+func (g *Gateway) judge(head []byte, peer netip.Addr) verdict {
 	v := verdict{}
 	var o offer
 	var out bytes.Buffer
@@ -116,7 +87,7 @@ func (g *Gateway) judge(head []byte) verdict {
 		OnHeader:       o.onHeader,
 		ProtocolCustom: o.onProtocols,
 		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
-			if err := g.admit(&o, &v); err != nil {
+			if err := g.admit(peer, &o, &v); err != nil {
 				return nil, err
 			}
 			if o.selected == "" {
@@ -136,45 +107,61 @@ func (g *Gateway) judge(head []byte) verdict {
 	case errors.As(err, &no):
 		v.refusal = no
 	case errors.Is(err, ws.ErrHandshakeUpgradeRequired):
-		v.refusal = &refusal{code: http.StatusUpgradeRequired, message: "WebSocket version 13 is needed"}
+		v.refusal = &refusal{code: http.StatusUpgradeRequired, message: "WebSocket version 13 is needed", reason: refusedHead}
 	default:
-		v.refusal = &refusal{code: http.StatusBadRequest, message: "not a WebSocket request: " + err.Error()}
+		v.refusal = &refusal{code: http.StatusBadRequest, message: "not a WebSocket request: " + err.Error(), reason: refusedHead}
 	}
 	return v
 }
 
 // admit decides whether a well-formed handshake is let in.
-func (g *Gateway) admit(o *offer, v *verdict) error {
-	if !g.originAllowed(o.origin) {
-		return &refusal{code: http.StatusForbidden, message: "origin not allowed"}
+func (g *Gateway) admit(peer netip.Addr, o *offer, v *verdict) error {
+	if !g.origins.Allow(o.origin) {
+		return &refusal{code: http.StatusForbidden, message: "origin not allowed", reason: refusedOrigin}
 	}
+	if no := g.household(peer, o, v); no != nil {
+		return no
+	}
+	if no := g.admitToken(o, v); no != nil {
+		g.households.leave(v.from)
+		return no
+	}
+	return nil
+}
+
+// admitToken decides by the token, and whether there is room.
+func (g *Gateway) admitToken(o *offer, v *verdict) *refusal {
 	token := cmp.Or(o.bearer, o.protocolToken, o.query)
 	if token == "" {
-		return &refusal{code: http.StatusUnauthorized, message: "no token"}
+		return &refusal{code: http.StatusUnauthorized, message: "no token", reason: refusedNoToken}
 	}
 	claims, err := g.cfg.Verifier.Verify(token)
 	switch {
 	case errors.Is(err, auth.ErrKeysAway):
-		return &refusal{code: http.StatusServiceUnavailable, message: err.Error(), retry: true}
+		return &refusal{code: http.StatusServiceUnavailable, message: err.Error(), reason: refusedKeysAway, retry: comeBack()}
 	case err != nil:
-		return &refusal{code: http.StatusUnauthorized, message: err.Error()}
+		return &refusal{code: http.StatusUnauthorized, message: err.Error(), reason: refusedToken}
+	}
+	if no := g.void(claims); no != nil {
+		return no
 	}
 	if err := g.Ready(); err != nil && (g.draining.Load() || !g.hasStarted()) {
-		return &refusal{code: http.StatusServiceUnavailable, message: err.Error(), retry: true}
+		return &refusal{code: http.StatusServiceUnavailable, message: err.Error(), reason: refusedUnready, retry: comeBack()}
 	}
 	if g.open.Add(1) > int64(g.cfg.MaxConnections) {
 		g.open.Add(-1)
-		return &refusal{code: http.StatusServiceUnavailable, message: "at capacity", retry: true}
+		return &refusal{code: http.StatusServiceUnavailable, message: "at capacity", reason: refusedCapacity, retry: comeBack()}
 	}
 	v.claims, v.wanted = claims, o.session
-	v.expires = claims.ExpiresAt.Add(g.cfg.TokenLeeway).Unix()
 	return nil
 }
 
-func (g *Gateway) originAllowed(origin string) bool {
-	// Not a browser, or a page of anybody's: the token decides.
-	return origin == "" || slices.Contains(g.cfg.AllowedOrigins, "*") ||
-		slices.Contains(g.cfg.AllowedOrigins, strings.ToLower(origin))
+// void refuses a token that was revoked; nil: it was not.
+func (g *Gateway) void(claims *auth.Claims) *refusal {
+	if err := g.checkRevoked(claims); err != nil {
+		return &refusal{code: http.StatusUnauthorized, message: err.Error(), reason: refusedRevoked}
+	}
+	return nil
 }
 
 // offer is what a handshake brings besides what RFC 6455 asks for.
@@ -185,6 +172,7 @@ type offer struct {
 	query         string
 	session       string // to be resumed
 	selected      string // subprotocol
+	forwardedFor  []string
 }
 
 func (o *offer) onRequest(uri []byte) error {
@@ -194,7 +182,7 @@ func (o *offer) onRequest(uri []byte) error {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return &refusal{code: http.StatusBadRequest, message: "malformed query"}
+		return &refusal{code: http.StatusBadRequest, message: "malformed query", reason: refusedHead}
 	}
 	o.query, o.session = values.Get("token"), values.Get("session")
 	return nil
@@ -209,6 +197,8 @@ func (o *offer) onHeader(key, value []byte) error {
 		}
 	case "Origin":
 		o.origin = string(value)
+	case "X-Forwarded-For":
+		o.forwardedFor = append(o.forwardedFor, string(value))
 	}
 	return nil
 }

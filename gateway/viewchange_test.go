@@ -154,7 +154,7 @@ func (r *routerNode) read(t *testing.T, m metric.Metric) (sum float64, count uin
 			continue
 		}
 		for _, s := range f.GetMetric() {
-			sum += s.GetCounter().GetValue() + s.GetHistogram().GetSampleSum()
+			sum += s.GetCounter().GetValue() + s.GetGauge().GetValue() + s.GetHistogram().GetSampleSum()
 			count += s.GetHistogram().GetSampleCount()
 		}
 	}

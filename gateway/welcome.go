@@ -10,7 +10,7 @@ import (
 )
 
 // Features is what this release of the server does of the protocol.
-var Features = []string{"topics", "wildcards", "direct_message", "rooms", "presence", "history", "resume"}
+var Features = []string{"topics", "wildcards", "direct_message", "rooms", "presence", "history", "resume", "refresh"}
 
 // welcome is the details of a connection's first frame.
 func (l *loop) welcome(c *conn, g *greeting) string {

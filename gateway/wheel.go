@@ -37,6 +37,7 @@ func (l *loop) tick() {
 		l.tickTracks()
 		l.tickConfirms()
 		l.tickSessions()
+		l.tickLimits()
 	}
 }
 
@@ -75,7 +76,7 @@ func (l *loop) turnWheel(to uint32) {
 		for *at != 0 {
 			c := l.conns.at(*at - 1)
 			l.unschedule(c)
-			l.look(c)
+			l.lookGuarded(c)
 		}
 	}
 }
@@ -102,9 +103,8 @@ func (l *loop) look(c *conn) {
 }
 
 func (l *loop) lookOpen(c *conn, now uint32) {
-	left := c.expires - l.now.Unix()
-	if left <= 0 {
-		l.expired(c)
+	renewal, ended := l.watchToken(c)
+	if ended {
 		return
 	}
 	quiet := now - c.heard
@@ -118,9 +118,5 @@ func (l *loop) lookOpen(c *conn, now uint32) {
 	} else {
 		l.sendControl(c, opPing, nil)
 	}
-	next = min(next, l.clientTimeout-quiet, l.refreshSession(c))
-	if left < int64(wheelSlots) {
-		next = min(next, ticks(time.Duration(left)*time.Second))
-	}
-	l.schedule(c, next)
+	l.schedule(c, min(next, l.clientTimeout-quiet, l.refreshSession(c), renewal))
 }

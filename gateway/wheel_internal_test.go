@@ -54,7 +54,7 @@ func TestHeartbeat(t *testing.T) {
 		l := idleLoop(t, nil, func(cfg *Config) { cfg.HeartbeatInterval, cfg.ClientTimeout = c.heartbeat, c.timeout })
 		good, goodPeer := l.connect(t)
 		bad, badPeer := l.connect(t)
-		good.expires, bad.expires = 1<<40, 1<<40
+		good.expires, bad.expires = 1<<32-1, 1<<32-1
 		heartbeat, timeout := ticks(c.heartbeat), ticks(c.timeout)
 		want := func(until uint32) (list []uint32) {
 			for at := heartbeat; at < until; at += heartbeat {
@@ -142,7 +142,7 @@ func TestTokenEnds(t *testing.T) {
 		l := idleLoop(t, nil, func(cfg *Config) { cfg.HeartbeatInterval, cfg.ClientTimeout = time.Hour, 2*time.Hour })
 		l.now = time.Unix(1763856000, 0)
 		c, peer := l.connect(t)
-		c.expires = l.now.Add(life).Unix()
+		c.expires = uint32(l.now.Add(life).Unix())
 		l.tickTo(ticks(life) - 1)
 		if got := frames(t, peer); len(got) != 0 {
 			t.Fatalf("%v: early: %+v", life, got)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/realtime-cluster/realtime/pkg/owner"
@@ -89,10 +90,13 @@ func (r *registry) direct(from owner.Source, p *wire.Publish) {
 	r.goOn(u)
 }
 
-// clonePublish copies what aliases a batch. The topic is the user's key, and not needed.
+// clonePublish copies what aliases a batch. The topic is the user's key, and not needed; neither are the roles, which the
+// rules have seen.
 func clonePublish(p *wire.Publish) wire.Publish {
 	c := *p
-	c.Topic, c.User, c.ID, c.Payload = "", string([]byte(p.User)), string([]byte(p.ID)), bytes.Clone(p.Payload)
+	c.Topic, c.Roles = "", ""
+	c.User, c.ID, c.Metadata = strings.Clone(p.User), strings.Clone(p.ID), strings.Clone(p.Metadata)
+	c.Payload = bytes.Clone(p.Payload)
 	return c
 }
 
@@ -142,7 +146,8 @@ func (r *registry) deliverDirect(u *user, from owner.Source, p *wire.Publish) {
 	var frame []byte
 	r.frame, frame = protocol.AppendDirectMessage(r.frame[:0], &protocol.Direct{
 		Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000,
-		Queued: p.Quiet, // it waited for a gateway that is gone
+		Queued:   p.Quiet, // it waited for a gateway that is gone
+		Metadata: p.Metadata,
 	})
 	r.deliverUser(u, p.SentAt, frame)
 	if p.ID != "" {
@@ -161,7 +166,9 @@ func (r *registry) appendQueue(u *user, h held) {
 	name := u.name()
 	u.box.busy, u.drained = true, false
 	r.redis.Work(r.lane, func(ctx context.Context) error {
-		return r.cfg.Queue.Append(ctx, name, store.Message{ID: h.ID, From: h.User, Payload: h.Payload, SentAt: h.SentAt / 1000})
+		return r.cfg.Queue.Append(ctx, name, store.Message{
+			ID: h.ID, From: h.User, Payload: h.Payload, SentAt: h.SentAt / 1000, Metadata: h.Metadata,
+		})
 	}, func(err error) {
 		switch {
 		case err == nil:
@@ -314,7 +321,7 @@ func (r *registry) sendPage(u *user, entries []store.Entry) {
 func (r *registry) pageFrame(e *store.Entry) {
 	var frame []byte
 	r.scratch, frame = protocol.AppendDirectMessage(r.scratch[:0], &protocol.Direct{
-		Payload: e.Payload, User: e.From, MessageID: e.ID, SentAt: e.SentAt, Queued: true,
+		Payload: e.Payload, User: e.From, MessageID: e.ID, SentAt: e.SentAt, Queued: true, Metadata: e.Metadata,
 	})
 	r.frame = append(r.frame, frame...)
 }

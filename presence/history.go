@@ -23,13 +23,7 @@ type sender struct {
 
 // store has a room message stored before anybody gets it: what roomMessage does is done by Deliver and Ack, then.
 func (r *registry) store(h *hall, from owner.Source, p *wire.Publish) {
-	r.shelf.Publish(h.key, h.rule, &history.Item{
-		Publication: history.Publication{
-			SentAt: p.SentAt / 1000, User: strings.Clone(p.User), MessageID: strings.Clone(r.lane.MessageID(p.ID)),
-			Given: p.ID != "", Payload: append([]byte(nil), p.Payload...),
-		},
-		Ticket: &sender{from, p.Conn, p.Op, p.SentAt, h.count},
-	})
+	r.shelf.Publish(h.key, h.rule, shelf.NewItem(p, r.lane.MessageID(p.ID), &sender{from, p.Conn, p.Op, p.SentAt, h.count}))
 }
 
 // desk is what rooms do with what is stored.
@@ -45,10 +39,7 @@ func (d *desk) Began(key string) time.Time {
 
 // Frame implements shelf.Desk.
 func (*desk) Frame(key string, p *history.Publication, at history.Position) []byte {
-	_, frame := protocol.AppendRoomMessage(nil, &protocol.Publication{
-		Topic: wire.Name(key), Payload: p.Payload, User: p.User, MessageID: p.MessageID, SentAt: p.SentAt,
-		Offset: at.Offset, Epoch: at.Epoch.String(),
-	})
+	_, frame := protocol.AppendRoomMessage(nil, shelf.Publication(wire.Name(key), p, at))
 	return frame
 }
 
@@ -64,15 +55,7 @@ func (d *desk) Deliver(key string, it *history.Item, at history.Position, frame 
 		sentAt = it.Ticket.(*sender).sentAt
 	}
 	r.fanout.Touch(&h.interest)
-	r.deliver(key, sentAt, frame, func(_ *owner.Gateway, d *wire.Deliver) { d.At = wirePosition(at) })
-}
-
-func wirePosition(p history.Position) wire.Position {
-	return wire.Position{Offset: p.Offset, Epoch: uint64(p.Epoch)}
-}
-
-func clientPosition(p history.Position) protocol.Position {
-	return protocol.Position{Offset: p.Offset, Epoch: p.Epoch.String()}
+	r.deliver(key, sentAt, frame, func(_ *owner.Gateway, d *wire.Deliver) { d.At = shelf.OnWire(at) })
 }
 
 // Ack implements shelf.Desk.
@@ -82,7 +65,7 @@ func (d *desk) Ack(key string, it *history.Item, at history.Position, duplicate 
 		return
 	}
 	var frame []byte
-	r.frame, frame = protocol.AppendRoomStored(r.frame[:0], it.MessageID, it.MessageID, wire.Name(key), by.members, clientPosition(at), duplicate)
+	r.frame, frame = protocol.AppendRoomStored(r.frame[:0], it.MessageID, it.MessageID, wire.Name(key), by.members, shelf.ForClient(at), duplicate)
 	r.reply(by.Source, by.op, by.conn, frame)
 }
 
@@ -120,7 +103,7 @@ func (r *registry) listenStored(h *hall, from owner.Source, i *wire.Interest) {
 		case !r.isOpen(h):
 			d.Code = protocol.CodeNotFound
 		case j.Code == 0:
-			d.Placed, d.Whole, d.At = true, j.Whole, wirePosition(j.At)
+			d.Placed, d.Whole, d.At = true, j.Whole, shelf.OnWire(j.At)
 		case placed:
 			d.Code = uint16(j.Code)
 		default:
@@ -149,7 +132,7 @@ func (r *registry) place(h *hall, to owner.Source) {
 func (r *registry) tellPosition(h *hall, to owner.Source, at history.Position) {
 	if r.lane.Alive(to.Gateway) {
 		r.lane.End(to.Gateway, wire.AppendPlaced(r.lane.Begin(to.Gateway), wire.KindPosition, &wire.Placed{
-			Loops: 1 << to.Loop, Key: h.key, At: wirePosition(at),
+			Loops: 1 << to.Loop, Key: h.key, At: shelf.OnWire(at),
 		}))
 	}
 }
@@ -191,10 +174,8 @@ func (r *registry) query(h *hall, from owner.Source, a *wire.Ask) *refusal {
 			r.refuseAsk(from, ask, notRead)
 			return
 		}
-		page := protocol.HistoryPage{Room: name, Top: clientPosition(f.Top), Complete: f.Complete}
-		for i := range f.List {
-			page.Publications = append(page.Publications, protocol.PublicationData(f.List[i].Frame))
-		}
+		page := f.Page()
+		page.Room = name
 		var frame []byte
 		r.frame, frame = protocol.AppendHistory(r.frame[:0], ask.ID, &page)
 		r.reply(from, ask.Op, ask.Conn, frame)
@@ -222,7 +203,7 @@ func (r *registry) track(from owner.Source, key string, at wire.Position) {
 		r.metrics.unverified.Inc()
 		return
 	}
-	r.tellings = append(r.tellings, telling{from, strings.Clone(key), history.Position{Offset: at.Offset, Epoch: history.Epoch(at.Epoch)}})
+	r.tellings = append(r.tellings, telling{from, strings.Clone(key), shelf.FromWire(at)})
 }
 
 // tickTracks looks up what was told of rooms that are known by now.

@@ -3,6 +3,7 @@ package presence
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -353,6 +354,11 @@ func (l *testLoop) receive(from ownertest.Lane, rec wire.Record) {
 		if h := l.rooms[p.Key]; h != nil {
 			h.at = p.At
 		}
+	case wire.KindShare:
+		var s wire.Share
+		err = s.Decode(rec.Body)
+		s.Key = strings.Clone(s.Key)
+		l.shares[shareAt{l.gateway.ID, s.Key}] = s
 	case wire.KindResync:
 		l.resyncs++
 		l.note("%d.%d tells %v again", l.gateway.ID, l.index, from)

@@ -13,7 +13,10 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/rules"
+	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
 	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 	"github.com/realtime-cluster/realtime/presence/durable"
 )
 
@@ -27,11 +30,14 @@ type Config struct {
 	Seen       *store.Seen  // when users were last seen; nil: known only while the owner knows
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
+	Supervisor *supervise.Supervisor // restarts lanes; nil: one of the node's own, to which nobody listens
 
 	RoomGrace      time.Duration
 	MaxRooms       int // of one user
 	MaxRoomMembers int
 	RoomReplicas   int // of durable rooms; 0: by the size of the NATS cluster
+
+	Rules *rules.File // nil: there are none
 
 	History shelf.Settings // which rooms have one, and where it is kept
 
@@ -50,10 +56,14 @@ func New(cfg Config) (*Presence, error) {
 	m := newMetrics(cfg.Registerer)
 	f := metric.For(cfg.Registerer, string(cluster.RolePresence))
 	p := &Presence{redis: crew.New(m.overload), jetstream: crew.New(m.overload)}
+	p.redis.LogPanics(cfg.Log)
+	p.jetstream.LogPanics(cfg.Log)
 	p.jetstream.Guard(crew.Breaker{
 		Name: "jetstream", Away: durable.ErrUnavailable, Registry: f, Log: cfg.Log,
-		Lost: "JetStream is away: durable rooms, and rooms that are not open yet, are refused until it is back",
-		Back: "JetStream is back",
+		Probe: func(ctx context.Context) error { return cfg.Durable.Probe(ctx) },
+		Doubt: func() bool { return cfg.Durable.ReadOnly() },
+		Lost:  "JetStream is away: durable rooms, and rooms that are not open yet, are refused until it is back",
+		Back:  "JetStream is back",
 	})
 	var err error
 	cfg.Durable, err = durable.New(durable.Config{
@@ -64,10 +74,15 @@ func New(cfg Config) (*Presence, error) {
 	}
 	histories := cfg.History.Config(cfg.Lanes, m.overload, f, cfg.Log)
 	p.histories = histories.Crew
+	rulesMetrics := rules.NewMetrics(f)
 	p.node, err = owner.New(owner.Config{
 		Role: cluster.RolePresence, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
-		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(l *owner.Lane) owner.Handler { return newRegistry(l, &cfg, m, p.redis, p.jetstream, histories) },
+		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer, Supervisor: cfg.Supervisor,
+		Handler: func(l *owner.Lane) owner.Handler {
+			r := newRegistry(l, &cfg, m, p.redis, p.jetstream, histories)
+			r.rules = enforce.New(l, cfg.Rules, rulesMetrics)
+			return r
+		},
 	})
 	if err != nil {
 		return nil, err

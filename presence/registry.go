@@ -7,6 +7,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
 
@@ -17,14 +18,17 @@ type registry struct {
 	cfg              *Config
 	metrics          *metrics
 	redis, jetstream *crew.Crew
+	rules            *enforce.Enforcer // nil: there are none
 	directory
 	heard map[place]time.Time // when a place that is in the directory last sent its digest
 	rooms map[string]*hall    // by key
 
 	fanout      owner.Fanout
 	frame       []byte
-	batch       uint64             // of the last queued messages that were sent; the first is no former owner's
-	unshown     map[*user]struct{} // watchers are to be told at the next tick
+	batch       uint64              // of the last queued messages that were sent; the first is no former owner's
+	sharings    map[string]*sharing // by user's key: of those who are, or were, on several gateways
+	unsettled   map[string]*sharing // those of them that may change by time
+	unshown     map[*user]struct{}  // watchers are to be told at the next tick
 	scratch     []byte
 	boxes       map[*user]struct{} // that wait for a time
 	moving      int                // users who belong to another owner now, and whose queue is read or written
@@ -59,6 +63,8 @@ func (r *registry) clear() {
 	r.directory = newDirectory()
 	r.heard = make(map[place]time.Time)
 	r.rooms = make(map[string]*hall)
+	r.sharings = make(map[string]*sharing)
+	r.unsettled = make(map[string]*sharing)
 	r.unshown = make(map[*user]struct{})
 	r.boxes = make(map[*user]struct{})
 	r.asked = make(map[string]int)
@@ -97,6 +103,10 @@ func (r *registry) Key(rec wire.Record) (key string, keyed bool, err error) {
 		var p wire.Placed
 		err = p.Decode(rec.Body)
 		return p.Key, true, err
+	case wire.KindDemand:
+		var d wire.Demand
+		err = d.Decode(rec.Body)
+		return d.Key, true, err
 	case wire.KindDigest, wire.KindRetell:
 		return "", false, nil
 	}
@@ -115,7 +125,7 @@ func (r *registry) Apply(from owner.Source, rec wire.Record) {
 		}
 		if wire.IsRoom(p.Topic) {
 			r.inRoom(p.Topic, from, rec)
-		} else {
+		} else if r.rules.Apply(from, &p) {
 			r.direct(from, &p)
 		}
 	case wire.KindPresent:
@@ -147,6 +157,11 @@ func (r *registry) Apply(from owner.Source, rec wire.Record) {
 		var c wire.Confirm
 		if c.Decode(rec.Body) == nil {
 			r.confirmed(&c)
+		}
+	case wire.KindDemand:
+		var d wire.Demand
+		if d.Decode(rec.Body) == nil {
+			r.demanded(from, &d)
 		}
 	case wire.KindDigest:
 		var d wire.Digest
@@ -200,38 +215,41 @@ func (r *registry) Tell(from owner.Source, view uint64, rec wire.Record) {
 }
 
 // Refuse implements owner.Handler.
-func (r *registry) Refuse(from owner.Source, rec wire.Record) {
+func (r *registry) Refuse(from owner.Source, rec wire.Record) { r.refuseRecord(from, rec, away) }
+
+func (r *registry) refuseRecord(from owner.Source, rec wire.Record, no *refusal) {
 	switch rec.Kind {
 	case wire.KindPublish:
 		var p wire.Publish
 		if p.Decode(rec.Body) == nil {
-			r.unavailable(from, &p)
+			r.refuseMessage(from, &p, no)
 		}
 	case wire.KindPresent:
 		var p wire.Present
 		if p.Decode(rec.Body) == nil && p.Op != 0 {
-			r.answer(from, &wire.Answer{Op: p.Op, Code: codeUnavailable})
+			r.answer(from, &wire.Answer{Op: p.Op, Code: uint16(no.code)})
 		}
 	case wire.KindAsk:
 		var a wire.Ask
 		if a.Decode(rec.Body) == nil {
-			r.refuseAsk(from, &a, away)
+			r.refuseAsk(from, &a, no)
 		}
 	case wire.KindFetch:
 		var f wire.Fetch
 		if f.Decode(rec.Body) == nil {
-			r.page(from, f.Op, &wire.Page{Code: codeUnavailable})
+			r.page(from, f.Op, &wire.Page{Code: uint16(no.code)})
 		}
 	case wire.KindJoin:
 		var i wire.Interest
 		if i.Decode(rec.Body) == nil {
-			r.done(from, i.Op, codeUnavailable)
+			r.done(from, i.Op, uint16(no.code))
 		}
 	}
 }
 
 // Forget implements owner.Handler: a gateway is gone, and its connections with it.
 func (r *registry) Forget(g *owner.Gateway) {
+	r.forgetShares(g)
 	for _, u := range r.forget(func(p place) bool { return p.gateway == g }) {
 		r.changed(u, true)
 	}
@@ -266,6 +284,7 @@ func (r *registry) Keep(keep func(key string, view uint64) bool) {
 func (r *registry) Reset() {
 	r.clear()
 	r.shelf.Reset()
+	r.report()
 }
 
 // Peer implements owner.Telling.
@@ -324,6 +343,7 @@ func (r *registry) Settled() bool { return r.moving == 0 && r.shelf.Settled() }
 
 // Opened implements owner.Telling.
 func (r *registry) Opened() {
+	r.openShares()
 	r.settleRooms()
 	for _, u := range r.users {
 		if u.watch != nil && u.watch.told != nil {
@@ -351,6 +371,7 @@ func (r *registry) Tick() {
 		r.tickTracks()
 	}
 	r.shelf.Tick()
+	r.tickShares()
 	r.tickDigests(now)
 	r.tickAbsent(now)
 	r.tickQueues(now)

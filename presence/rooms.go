@@ -89,6 +89,9 @@ func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
 		r.refuseWith(from, p.Op, p.Conn, p.ID, notMember)
 		return
 	}
+	if !r.rules.Apply(from, p) {
+		return
+	}
 	r.metrics.messages.Inc()
 	if h.rule != nil {
 		r.store(h, from, p)
@@ -97,7 +100,7 @@ func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
 	id := r.lane.MessageID(p.ID)
 	var frame []byte
 	r.frame, frame = protocol.AppendRoomMessage(r.frame[:0], &protocol.Publication{
-		Topic: h.name(), Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000,
+		Topic: h.name(), Payload: p.Payload, User: p.User, MessageID: id, SentAt: p.SentAt / 1000, Metadata: p.Metadata,
 	})
 	r.fanout.Touch(&h.interest)
 	r.deliver(h.key, p.SentAt, frame, nil)
@@ -108,12 +111,12 @@ func (r *registry) roomMessage(h *hall, from owner.Source, p *wire.Publish) {
 	}
 }
 
-// unavailable answers a direct or room message that found no way to its owner.
-func (r *registry) unavailable(from owner.Source, p *wire.Publish) {
+// refuseMessage answers a direct or room message that was not dealt with.
+func (r *registry) refuseMessage(from owner.Source, p *wire.Publish, no *refusal) {
 	if wire.IsUser(p.Topic) {
-		r.notQueued(from, p, away)
+		r.notQueued(from, p, no)
 	} else {
-		r.refuseWith(from, p.Op, p.Conn, p.ID, away)
+		r.refuseWith(from, p.Op, p.Conn, p.ID, no)
 	}
 }
 

@@ -21,9 +21,11 @@ func (r *registry) Undelivered(_ *owner.Gateway, rec wire.Record) {
 	if message.Get("type").Str != protocol.TypeDirectMessage {
 		return
 	}
+	metadata := data.Get("metadata")
 	r.undelivered = append(r.undelivered, clonePublish(&wire.Publish{
-		User: data.Get("from_user").Str, ID: data.Get("metadata.message_id").Str,
-		Payload: []byte(data.Get("payload").Raw), SentAt: data.Get("metadata.sent_at").Int() * 1000,
+		User: data.Get("from_user").Str, ID: metadata.Get("message_id").Str,
+		Payload: []byte(data.Get("payload").Raw), SentAt: metadata.Get("sent_at").Int() * 1000,
+		Metadata: protocol.SetMetadata(metadata.Raw),
 	}))
 	r.undelivered[len(r.undelivered)-1].Topic = string([]byte(d.Topic))
 }

@@ -37,8 +37,9 @@ type joined struct {
 // greet is a connection whose gateway loop waits for an Answer.
 type greet struct {
 	place
-	conn wire.Conn
-	op   uint64
+	conn  wire.Conn
+	op    uint64
+	total uint32 // connections that the user had with it
 }
 
 // begun reports whether a user has a connection that has begun: what is sent to a place where all of

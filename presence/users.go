@@ -3,6 +3,7 @@ package presence
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"time"
 
@@ -27,7 +28,7 @@ func (r *registry) present(from owner.Source, p *wire.Present) {
 	if p.Op == 0 {
 		return
 	}
-	u.greets = append(u.greets, greet{place: at, conn: p.Conn, op: p.Op})
+	u.greets = append(u.greets, greet{place: at, conn: p.Conn, op: p.Op, total: uint32(u.connections)})
 	if !u.loaded && r.cfg.Durable != nil {
 		r.loadRooms(u)
 		return
@@ -78,6 +79,7 @@ func (r *registry) changed(u *user, was bool) {
 	case was && u.connections == 0:
 		r.left(u)
 	}
+	r.spread(u)
 	r.show(u)
 	r.tidy(u)
 }
@@ -121,6 +123,9 @@ func (r *registry) giveUp(u *user) {
 func (r *registry) forgetPlace(at place) {
 	for _, u := range r.forget(func(p place) bool { return p == at }) {
 		r.unshown[u] = struct{}{}
+		if s := r.sharings[u.key]; s != nil {
+			r.unsettled[u.key] = s
+		}
 		if u.connections == 0 {
 			r.left(u)
 		}
@@ -132,7 +137,7 @@ func (r *registry) greet(u *user) {
 	greets := u.greets
 	u.greets = nil
 	for _, g := range greets {
-		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op})
+		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Body: binary.LittleEndian.AppendUint32(nil, g.total)})
 		r.opened(u, g)
 	}
 	r.goOn(u)

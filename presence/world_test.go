@@ -35,7 +35,8 @@ type world struct {
 	loops      []*testLoop
 	ids        uint64 // of nodes, gateways, connections and ops, all from one count
 	ops        map[uint64]*testOp
-	resyncs    int         // that were asked for
+	resyncs    int // that were asked for
+	shares     map[shareAt]wire.Share
 	unread     func() bool // whether a client loses the queued messages it is sent now; nil: never
 	log        []string    // of what was done
 }
@@ -62,7 +63,7 @@ func newTestCrew(m *metrics) *testCrew {
 func newWorld(t *testing.T, r *rand.Rand, cfg Config) *world {
 	w := &world{
 		T: t, r: r, cfg: cfg, net: ownertest.New(t, cluster.RolePresence),
-		registries: make(map[uint64][]*registry), ops: make(map[uint64]*testOp),
+		registries: make(map[uint64][]*registry), ops: make(map[uint64]*testOp), shares: make(map[shareAt]wire.Share),
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -242,6 +243,7 @@ func (w *world) checkEmpty() {
 			left := map[string]int{
 				"users": len(r.users), "digests": len(r.digests), "connections": r.total, "rooms": len(r.rooms), "boxes": len(r.boxes),
 				"large": len(r.large), "fresh": len(r.fresh), "unshown": len(r.unshown), "absences": len(r.absent.list),
+				"sharings": len(r.sharings), "unsettled": len(r.unsettled),
 			}
 			for what, n := range left {
 				if n != 0 {

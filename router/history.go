@@ -23,13 +23,7 @@ type sender struct {
 
 // store has a Broadcast stored before anybody gets it: what publish does is done by Deliver and Ack, then.
 func (t *topics) store(from owner.Source, rule *history.Rule, p *wire.Publish) {
-	t.shelf.Publish(p.Topic, rule, &history.Item{
-		Publication: history.Publication{
-			SentAt: p.SentAt / 1000, User: strings.Clone(p.User), MessageID: strings.Clone(t.lane.MessageID(p.ID)),
-			Given: p.ID != "", Payload: append([]byte(nil), p.Payload...),
-		},
-		Ticket: &sender{from, p.Conn, p.Op, p.Quiet, p.SentAt},
-	})
+	t.shelf.Publish(p.Topic, rule, shelf.NewItem(p, t.lane.MessageID(p.ID), &sender{from, p.Conn, p.Op, p.Quiet, p.SentAt}))
 }
 
 // desk is what topics do with what is stored.
@@ -37,10 +31,7 @@ type desk topics
 
 // Frame implements shelf.Desk.
 func (*desk) Frame(key string, p *history.Publication, at history.Position) []byte {
-	_, frame := protocol.AppendBroadcast(nil, &protocol.Publication{
-		Topic: key, Payload: p.Payload, User: p.User, MessageID: p.MessageID, SentAt: p.SentAt,
-		Offset: at.Offset, Epoch: at.Epoch.String(),
-	})
+	_, frame := protocol.AppendBroadcast(nil, shelf.Publication(key, p, at))
 	return frame
 }
 
@@ -51,9 +42,7 @@ func (*desk) Began(string) time.Time { return time.Time{} }
 func (d *desk) Deliver(key string, it *history.Item, at history.Position, frame []byte) {
 	t := (*topics)(d)
 	t.gather(key)
-	rec := wire.Deliver{
-		Topic: key, Frame: frame, SentAt: t.lane.Now().UnixMicro(), At: wire.Position{Offset: at.Offset, Epoch: uint64(at.Epoch)},
-	}
+	rec := wire.Deliver{Topic: key, Frame: frame, SentAt: t.lane.Now().UnixMicro(), At: shelf.OnWire(at)}
 	var quiet *owner.Gateway
 	var conn wire.Conn
 	if it != nil {
@@ -73,12 +62,8 @@ func (d *desk) Ack(key string, it *history.Item, at history.Position, duplicate 
 		return
 	}
 	var frame []byte
-	t.frame, frame = protocol.AppendStored(t.frame[:0], it.MessageID, it.MessageID, key, clientPosition(at), duplicate)
+	t.frame, frame = protocol.AppendStored(t.frame[:0], it.MessageID, it.MessageID, key, shelf.ForClient(at), duplicate)
 	t.reply(by.Source, by.op, by.conn, frame)
-}
-
-func clientPosition(at history.Position) protocol.Position {
-	return protocol.Position{Offset: at.Offset, Epoch: at.Epoch.String()}
 }
 
 // notStored is what a sender is told whose message is not known to be stored.
@@ -119,8 +104,8 @@ func (t *topics) joinStored(from owner.Source, rule *history.Rule, i *wire.Inter
 		}
 	}, func(j shelf.Joined) {
 		d := wire.Done{Op: op, Code: uint16(j.Code), Placed: j.Code == 0, Whole: j.Whole}
-		d.At = wire.Position{Offset: j.At.Offset, Epoch: uint64(j.At.Epoch)}
-		t.answer(from, d)
+		d.At = shelf.OnWire(j.At)
+		t.done(from, d)
 	})
 }
 
@@ -128,14 +113,14 @@ func (t *topics) joinStored(from owner.Source, rule *history.Rule, i *wire.Inter
 func (t *topics) fence(from owner.Source, i *wire.Interest) {
 	op := i.Op
 	if rule := t.history.OfTopic(i.Topic); rule != nil && t.shelf.Waits(i.Topic) {
-		t.shelf.After(i.Topic, rule, func(history.Position, error) { t.answer(from, wire.Done{Op: op}) })
+		t.shelf.After(i.Topic, rule, func(history.Position, error) { t.done(from, wire.Done{Op: op}) })
 		return
 	}
-	t.done(from, op, 0)
+	t.done(from, wire.Done{Op: op})
 }
 
-// answer is done for what took a while: the gateway may be gone.
-func (t *topics) answer(to owner.Source, d wire.Done) {
+// done answers a Join or Fence, where an answer is wanted and the gateway is not gone.
+func (t *topics) done(to owner.Source, d wire.Done) {
 	if d.Op != 0 && t.lane.Alive(to.Gateway) {
 		d.Loop = uint8(to.Loop)
 		t.lane.End(to.Gateway, wire.AppendDone(t.lane.Begin(to.Gateway), d))
@@ -149,10 +134,10 @@ func (t *topics) verify(from owner.Source, name string, at wire.Position) {
 		return
 	}
 	name = strings.Clone(name)
-	t.shelf.Verify(name, rule, history.Position{Offset: at.Offset, Epoch: history.Epoch(at.Epoch)}, func(top history.Position) {
+	t.shelf.Verify(name, rule, shelf.FromWire(at), func(top history.Position) {
 		if t.lane.Alive(from.Gateway) {
 			t.lane.End(from.Gateway, wire.AppendPlaced(t.lane.Begin(from.Gateway), wire.KindPosition, &wire.Placed{
-				Loops: 1 << from.Loop, Key: name, At: wire.Position{Offset: top.Offset, Epoch: uint64(top.Epoch)},
+				Loops: 1 << from.Loop, Key: name, At: shelf.OnWire(top),
 			}))
 		}
 	})
@@ -197,10 +182,8 @@ func (t *topics) query(from owner.Source, a *wire.Ask) {
 			})
 			return
 		}
-		page := protocol.HistoryPage{Topic: name, Top: clientPosition(f.Top), Complete: f.Complete}
-		for i := range f.List {
-			page.Publications = append(page.Publications, protocol.PublicationData(f.List[i].Frame))
-		}
+		page := f.Page()
+		page.Topic = name
 		if t.lane.Alive(from.Gateway) {
 			var frame []byte
 			t.frame, frame = protocol.AppendHistory(t.frame[:0], id, &page)

@@ -22,6 +22,9 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 		return
 	}
 	t.metrics.published.Inc()
+	if !t.rules.Apply(from, &p) {
+		return
+	}
 	if rule := t.history.OfTopic(p.Topic); rule != nil {
 		t.store(from, rule, &p)
 		return
@@ -55,7 +58,7 @@ func (t *topics) send(from owner.Source, p *wire.Publish) {
 	var frame []byte
 	t.frame, frame = protocol.AppendBroadcast(t.frame[:0], &protocol.Publication{
 		Topic: p.Topic, Payload: p.Payload, User: p.User,
-		MessageID: t.lane.MessageID(p.ID), SentAt: p.SentAt / 1000,
+		MessageID: t.lane.MessageID(p.ID), SentAt: p.SentAt / 1000, Metadata: p.Metadata,
 	})
 	d := wire.Deliver{SentAt: p.SentAt, Topic: p.Topic, Frame: frame}
 	if p.Quiet {
@@ -76,17 +79,6 @@ func (t *topics) deliver(d wire.Deliver, quiet *owner.Gateway, conn wire.Conn) {
 		}
 		t.lane.End(g, wire.AppendDeliver(t.lane.Begin(g), &d))
 	})
-}
-
-// unavailable answers a Broadcast that found no way to its owner.
-func (t *topics) unavailable(from owner.Source, rec wire.Record) {
-	var p wire.Publish
-	if p.Decode(rec.Body) != nil {
-		return
-	}
-	var frame []byte
-	t.frame, frame = protocol.AppendError(t.frame[:0], p.ID, changing)
-	t.reply(from, p.Op, p.Conn, frame)
 }
 
 // changing is what a message or request gets that found no way to its owner.

@@ -12,6 +12,9 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
+	"github.com/realtime-cluster/realtime/pkg/rules"
+	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
+	"github.com/realtime-cluster/realtime/pkg/supervise"
 )
 
 // Config is what a Router is made of.
@@ -22,6 +25,9 @@ type Config struct {
 	Conns      []*nats.Conn // at least one
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
+	Supervisor *supervise.Supervisor // restarts lanes; nil: one of the node's own, to which nobody listens
+
+	Rules *rules.File // nil: there are none
 
 	// History is which topics have one, and where it is kept.
 	History shelf.Settings
@@ -38,10 +44,15 @@ func New(cfg Config) (*Router, error) {
 	m := newMetrics(cfg.Registerer)
 	f := metric.For(cfg.Registerer, string(cluster.RoleRouter))
 	shelves := cfg.History.Config(cfg.Lanes, m.overload, f, cfg.Log)
+	rulesMetrics := rules.NewMetrics(f)
 	node, err := owner.New(owner.Config{
 		Role: cluster.RoleRouter, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
-		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer,
-		Handler: func(l *owner.Lane) owner.Handler { return newTopics(l, m, shelves) },
+		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer, Supervisor: cfg.Supervisor,
+		Handler: func(l *owner.Lane) owner.Handler {
+			t := newTopics(l, m, shelves)
+			t.rules = enforce.New(l, cfg.Rules, rulesMetrics)
+			return t
+		},
 	})
 	if err != nil {
 		return nil, err

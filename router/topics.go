@@ -7,6 +7,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
+	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -26,6 +27,7 @@ type topics struct {
 	exact    map[string]*interest
 	patterns topic.Tree[*interest]
 
+	rules   *enforce.Enforcer // nil: there are none
 	history history.Policy
 	shelf   *shelf.Shelf // of the topics that have one
 
@@ -93,7 +95,7 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 			return
 		}
 		t.join(from, i.Topic, t.lane.View(), false)
-		t.done(from, i.Op, 0)
+		t.done(from, wire.Done{Op: i.Op})
 	case wire.KindFence:
 		t.fence(from, &i)
 	case wire.KindLeave:
@@ -121,39 +123,47 @@ func (t *topics) Tell(from owner.Source, view uint64, rec wire.Record) {
 }
 
 // Refuse implements owner.Handler.
-func (t *topics) Refuse(from owner.Source, rec wire.Record) {
+func (t *topics) Refuse(from owner.Source, rec wire.Record) { t.refuseRecord(from, rec, changing) }
+
+func (t *topics) refuseRecord(from owner.Source, rec wire.Record, e protocol.Error) {
 	switch rec.Kind {
 	case wire.KindPublish:
-		t.unavailable(from, rec)
+		var p wire.Publish
+		if p.Decode(rec.Body) == nil {
+			t.refuse(from, p.Op, p.Conn, p.ID, e)
+		}
 	case wire.KindFetch:
 		var f wire.Fetch
 		if f.Decode(rec.Body) == nil {
-			t.page(from, f.Op, &wire.Page{Code: protocol.CodeUnavailable})
+			t.page(from, f.Op, &wire.Page{Code: uint16(e.Code)})
 		}
 	case wire.KindAsk:
 		var a wire.Ask
 		if a.Decode(rec.Body) == nil {
-			t.refuse(from, a.Op, a.Conn, a.ID, changing)
+			t.refuse(from, a.Op, a.Conn, a.ID, e)
 		}
 	default:
 		var i wire.Interest
 		if i.Decode(rec.Body) == nil {
-			t.done(from, i.Op, protocol.CodeUnavailable)
+			t.done(from, wire.Done{Op: i.Op, Code: uint16(e.Code)})
 		}
 	}
 }
 
 // Forget implements owner.Handler.
-func (t *topics) Forget(g *owner.Gateway) {
+func (t *topics) Forget(g *owner.Gateway) { t.withdraw(g, owner.AllLoops) }
+
+// withdraw drops the interest of some of a gateway's loops, a bit for each.
+func (t *topics) withdraw(g *owner.Gateway, loops uint64) {
 	for name, i := range t.exact {
-		if i.Remove(g, owner.AllLoops); i.Empty() {
+		if i.Remove(g, loops); i.Empty() {
 			delete(t.exact, name)
 			t.metrics.topics.Dec()
 		}
 	}
 	var empty []string
 	for pattern, i := range t.patterns.All() {
-		if i.Remove(g, owner.AllLoops); i.Empty() {
+		if i.Remove(g, loops); i.Empty() {
 			empty = append(empty, pattern)
 		}
 	}
@@ -224,12 +234,4 @@ func (t *topics) leave(g *owner.Gateway, name string, loops uint64) {
 		delete(t.exact, name)
 	}
 	t.metrics.topics.Dec()
-}
-
-func (t *topics) done(to owner.Source, op uint64, code uint16) {
-	if op == 0 {
-		return
-	}
-	b := wire.AppendDone(t.lane.Begin(to.Gateway), wire.Done{Loop: uint8(to.Loop), Op: op, Code: code})
-	t.lane.End(to.Gateway, b)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
+	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/topic"
 )
@@ -85,7 +86,8 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()), &shelf.Config{})}
+	shelves := &shelf.Config{Metrics: shelf.NewMetrics(metric.For(nil, "router"))}
+	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()), shelves)}
 	for i := range w.gateways {
 		w.gateways[i] = &owner.Gateway{Slot: i}
 	}

@@ -3,12 +3,14 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/realtime-cluster/realtime/pkg/store"
+	"github.com/realtime-cluster/realtime/pkg/web"
 )
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
@@ -59,15 +61,20 @@ func withoutUser(text string) string {
 	return scheme + "://" + text[at+1:]
 }
 
-// parseOrigin reads what a browser sends as Origin: scheme and host, nothing
-// more. RFC 6454 compares both without regard to case.
+// parseOrigin reads one of ALLOWED_ORIGINS.
 func parseOrigin(text string) (string, error) {
-	if text == "*" {
-		return text, nil
+	origin, err := web.ParseOrigin(text)
+	if err != nil {
+		return "", fmt.Errorf("%s is %w", quote(text), err)
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Host == "" || !strings.EqualFold(text, u.Scheme+"://"+u.Host) {
-		return "", fmt.Errorf("%s is not * or an origin such as https://example.com", quote(text))
+	return origin, nil
+}
+
+// parseProxy reads one of TRUSTED_PROXIES.
+func parseProxy(text string) (netip.Prefix, error) {
+	p, err := web.ParseProxy(text)
+	if err != nil {
+		return p, fmt.Errorf("%s is not an address or a block of addresses such as 10.0.0.0/8", quote(text))
 	}
-	return strings.ToLower(text), nil
+	return p, nil
 }

@@ -23,6 +23,9 @@ func (c *Config) check() error {
 		if c.Token.User == "" {
 			return errors.New("-user: required, such as -user alice")
 		}
+		if c.Token.Refresh && c.Auth.RefreshTTL < c.Token.TTL {
+			return fmt.Errorf("REFRESH_TOKEN_TTL: %s is shorter than -ttl, %s", formatDuration(c.Auth.RefreshTTL), formatDuration(c.Token.TTL))
+		}
 	}
 	return nil
 }

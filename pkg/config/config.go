@@ -9,6 +9,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/settings"
+	"github.com/realtime-cluster/realtime/pkg/web"
 )
 
 // The commands that have settings. CommandAll runs every role in one process.
@@ -30,6 +31,7 @@ type Config struct {
 
 	SettingsFile string            // a file name; empty when unset
 	Settings     settings.Settings // what SettingsFile says
+	RulesFile    string            // a file name; empty when unset
 
 	HTTP     HTTP
 	Auth     Auth
@@ -54,16 +56,18 @@ type HTTP struct {
 type Auth struct {
 	Secret    auth.Secret // HS256, 32 bytes or more; empty when unset
 	PublicKey string      // PEM, as auth.Config takes it; empty when unset
-	JWKSURL   string      // http or https; empty when unset
+	JWKSURL   URL         // http or https; empty when unset
 	Issuer    string      // empty: iss is not checked
 	Audience  string      // empty: aud is not checked
 	Leeway    time.Duration
+
+	RefreshTTL time.Duration // of a refresh token, from when it was minted
 }
 
 // NATS is how a role reaches NATS, or where the embedded server keeps its data.
 type NATS struct {
-	URLs           []string // with scheme, may hold credentials; empty: run the embedded server
-	Credentials    string   // a file name; empty when unset
+	URLs           []URL  // with scheme; empty: run the embedded server
+	Credentials    string // a file name; empty when unset
 	ConnectTimeout time.Duration
 	Connections    int // per role
 	DataDir        string
@@ -73,12 +77,17 @@ type NATS struct {
 
 // Redis is how a role reaches Redis.
 type Redis struct {
-	URL string // as store.Config takes it, may hold credentials; empty: use the embedded store
+	URL URL // as store.Config takes it; empty: use the embedded store
 }
 
 // Gateway holds the limits and timers of client connections.
 type Gateway struct {
 	MaxConnections    int
+	MaxPerUser        int         // connections on all gateways; 0: any number
+	MaxPerAddress     int         // connections of this gateway; 0: any number
+	AdmitRate         int         // new connections a second; 0: any number
+	TrustedProxies    web.Proxies // empty: none
+	AddressRate       RateLimit   // of requests to the pages about tokens, by address
 	HeartbeatInterval time.Duration
 	ClientTimeout     time.Duration // longer than HeartbeatInterval
 	HandshakeTimeout  time.Duration
@@ -87,17 +96,21 @@ type Gateway struct {
 	OutboxSize        int // bytes, at least twice MaxFrameSize
 	MaxSubscriptions  int
 	MaxWatched        int      // users that one connection watches
-	AllowedOrigins    []string // lower case, "*" or scheme://host[:port]
+	AllowedOrigins    []string // as web.ParseOrigin returns them
 	RateLimit         RateLimit
 	SessionTTL        time.Duration // 0: sessions are not resumed
 	Loops             int           // 1 to 64
 }
 
-// RateLimit bounds the frames one connection sends.
+// RateLimit bounds the messages that clients send: of one connection, of one user over all gateways, and of all.
 type RateLimit struct {
-	Enabled bool
-	RPS     int // frames a second
-	Burst   int // frames
+	Enabled     bool
+	RPS         int // messages a second of one connection; 0: no limit
+	Burst       int // messages
+	UserRPS     int // the same of one user
+	UserBurst   int
+	GlobalRPS   int // the same of all
+	GlobalBurst int
 }
 
 // Router holds what the owners of keys use, presence nodes included.
@@ -136,4 +149,7 @@ type Token struct {
 	Roles     []string
 	Publish   []string // topic patterns; nil: no such claim
 	Subscribe []string // topic patterns; nil: no such claim
+
+	Permissions []string
+	Refresh     bool // a refresh token, too
 }

@@ -55,10 +55,10 @@ func oneOf(at func(*Config) *string, allowed ...string) field {
 }
 
 // list is a field of comma-separated items.
-func list(at func(*Config) *[]string, parse func(string) (string, error), format func(string) string) field {
+func list[S ~[]E, E any](at func(*Config) *S, parse func(string) (E, error), format func(E) string) field {
 	return bind(at,
-		func(text string) ([]string, error) {
-			var items []string
+		func(text string) (S, error) {
+			var items S
 			for item := range strings.SplitSeq(text, ",") {
 				v, err := parse(strings.TrimSpace(item))
 				if err != nil {
@@ -68,7 +68,7 @@ func list(at func(*Config) *[]string, parse func(string) (string, error), format
 			}
 			return items, nil
 		},
-		func(items []string) string {
+		func(items S) string {
 			texts := make([]string, len(items))
 			for i, item := range items {
 				texts[i] = format(item)

@@ -47,7 +47,9 @@ func TestDefaults(t *testing.T) {
 	if g.MaxConnections != 10000 || g.HeartbeatInterval != 30*time.Second || g.ClientTimeout != time.Minute ||
 		g.HandshakeTimeout != 5*time.Second || g.MaxFrameSize != 65536 || g.OutboxSize != 262144 ||
 		g.MaxSubscriptions != 1000 || !slices.Equal(g.AllowedOrigins, []string{"*"}) ||
-		g.RateLimit != (RateLimit{Enabled: true, RPS: 100, Burst: 200}) {
+		g.RateLimit != (RateLimit{
+			Enabled: true, RPS: 100, Burst: 200, UserRPS: 500, UserBurst: 1000, GlobalRPS: 10000, GlobalBurst: 20000,
+		}) {
 		t.Errorf("Gateway = %+v", g)
 	}
 	if g.MaxWatched != 1000 || c.Redis.URL != "" {
@@ -73,7 +75,7 @@ func TestDefaults(t *testing.T) {
 func TestDefaultsOfRoles(t *testing.T) {
 	for _, command := range []string{CommandGateway, CommandRouter, CommandPresence} {
 		c := load(t, command, map[string]string{"JWT_SECRET": testSecret})
-		if !slices.Equal(c.NATS.URLs, []string{"nats://localhost:4222"}) || c.Redis.URL != "redis://localhost:6379" {
+		if !slices.Equal(c.NATS.URLs, []URL{"nats://localhost:4222"}) || c.Redis.URL != "redis://localhost:6379" {
 			t.Errorf("%s: NATS %q, Redis %q", command, c.NATS.URLs, c.Redis.URL)
 		}
 	}
@@ -139,7 +141,7 @@ func TestValues(t *testing.T) {
 		"ALLOWED_ORIGINS": "https://Example.com, http://localhost:3000",
 		"LOOPS":           "3",
 	})
-	if want := []string{"nats://u:p@a:4222", "nats://b:4223", "tls://c"}; !slices.Equal(c.NATS.URLs, want) {
+	if want := []URL{"nats://u:p@a:4222", "nats://b:4223", "tls://c"}; !slices.Equal(c.NATS.URLs, want) {
 		t.Errorf("NATS URLs %q, want %q", c.NATS.URLs, want)
 	}
 	if c.Gateway.MaxFrameSize != 128<<10 || c.Gateway.OutboxSize != 1<<20 || c.Gateway.Loops != 3 {

@@ -12,7 +12,13 @@ var (
 	BeatsSent     = Metric{"realtime_beats_sent_total", "Heartbeats published."}
 	BeatsUnsent   = Metric{"realtime_beats_unsent_total", "Heartbeats that could not be encoded or published."}
 	BeatsDropped  = Metric{"realtime_beats_dropped_total", "Heartbeats dropped because this node did not keep up with reading them."}
-	Deposed       = Metric{"realtime_deposed_total", "Times this node took a new incarnation because others had, or must have, declared it dead."}
+	Deposed       = Metric{"realtime_deposed_total", "Times this node took a new incarnation because others had, or must have, declared it dead, or a part of it had failed."}
+)
+
+// Metrics of the parts of a process that are restarted when they fail.
+var (
+	PartUp       = Metric{"realtime_part_up", "Whether a part of the process runs: 0 while it waits for its restart, and after its end."}
+	PartRestarts = Metric{"realtime_part_restarts_total", "Times a part of the process failed and was restarted."}
 )
 
 // Metrics of the NATS connections of a process.
@@ -38,6 +44,7 @@ var (
 	OwnerHeld          = Metric{"realtime_owner_held_total", "Records kept waiting for a view change to settle."}
 	OwnerRefused       = Metric{"realtime_owner_refused_total", "Records answered with Error 503: no owner, or the wait was too long."}
 	OwnerHoldTimeouts  = Metric{"realtime_owner_hold_timeouts_total", "View changes that were opened by time, not because everyone had followed."}
+	OwnerPanics        = Metric{"realtime_owner_panics_total", "Panics while dealing with a record, or with what was read or written for one."}
 	OwnerHoldSeconds   = Metric{"realtime_owner_hold_seconds", "How long moved keys waited for a view change to settle, in seconds."}
 )
 
@@ -70,7 +77,10 @@ var (
 	GatewayAccepted        = Metric{"realtime_gateway_accepted_total", "TCP connections accepted, HTTP ones included."}
 	GatewayAcceptErrors    = Metric{"realtime_gateway_accept_errors_total", "Accepts that failed, or were closed at once for want of room."}
 	GatewayEnded           = Metric{"realtime_gateway_ended_total", "TCP connections that ended or left the event loops, by reason."}
-	GatewayHandshakes      = Metric{"realtime_gateway_handshakes_total", "WebSocket handshakes, by the HTTP status that answered them."}
+	GatewayHandshakes      = Metric{"realtime_gateway_handshakes_total", "WebSocket handshakes, by the HTTP status that answered them and the reason."}
+	APIRequests            = Metric{"realtime_api_requests_total", "HTTP requests to refresh and revoke tokens and to disconnect users, by page and status."}
+	GatewayRenewals        = Metric{"realtime_gateway_renewals_total", "Tokens that clients sent to take the place of those of their connections, by outcome."}
+	GatewayUnchecked       = Metric{"realtime_gateway_unchecked_total", "Connections let in without a look at how many their user has, because the user's owner did not answer."}
 	GatewayFramesIn        = Metric{"realtime_gateway_frames_received_total", "WebSocket frames from clients."}
 	GatewayFramesOut       = Metric{"realtime_gateway_frames_sent_total", "WebSocket frames to clients."}
 	GatewayBytesIn         = Metric{"realtime_gateway_bytes_received_total", "Bytes from clients."}
@@ -82,10 +92,12 @@ var (
 	GatewayRecordsOut      = Metric{"realtime_gateway_up_records_total", "Records in the batches to owners; divided by the batches, their size."}
 	GatewayBatchesResent   = Metric{"realtime_gateway_up_batches_resent_total", "Batches sent again because no acknowledgement came."}
 	GatewayDropped         = Metric{"realtime_gateway_dropped_total", "Messages, batches and records dropped, by reason."}
-	GatewayPanics          = Metric{"realtime_gateway_panics_total", "Panics while handling a connection: each ended that connection."}
+	GatewayPanics          = Metric{"realtime_gateway_panics_total", "Panics while handling a connection, a handshake or a record: each ended that."}
 	GatewaySubscriptions   = Metric{"realtime_gateway_subscriptions", "Subscriptions of the open connections."}
 	GatewayResyncs         = Metric{"realtime_gateway_resyncs_total", "Times an owner of users asked to be told everything again, as its digest differed."}
 	GatewayOutboxBytes     = Metric{"realtime_gateway_outbox_bytes", "Bytes that wait because their client does not read."}
+	GatewayGlobalDemand    = Metric{"realtime_gateway_global_demand", "Messages a second that would be held against the limit of the cluster here."}
+	GatewayGlobalShare     = Metric{"realtime_gateway_global_share", "This gateway's part of the limit of the cluster, in messages a second."}
 	GatewayTurnSeconds     = Metric{"realtime_gateway_turn_seconds", "How long a turn of an event loop took, in seconds."}
 	GatewayDeliverySeconds = Metric{"realtime_gateway_delivery_seconds", "From reading a Broadcast at its sender's gateway to writing it to subscribers, in seconds; across hosts it contains their clocks' difference."}
 )
@@ -110,6 +122,19 @@ var (
 	SessionsTaken   = Metric{"realtime_sessions_taken_total", "Sessions that a connection asked to resume, by outcome: taken; none, there was no such session."}
 	SessionsLost    = Metric{"realtime_sessions_lost_total", "Notes of connections whose session another one has taken."}
 	SessionsDropped = Metric{"realtime_sessions_dropped_total", "Notes of sessions dropped, by reason: full, too many wait; refused, no valid session or a key of another kind; stopped, Redis was away when this process ended."}
+)
+
+// Metrics of tokens.
+var (
+	TokenRefreshes = Metric{"realtime_token_refreshes_total", "Refresh tokens that clients gave, by outcome: refreshed; refused, not valid; reused, its family was revoked; unavailable, Redis away."}
+	TokenFamilies  = Metric{"realtime_token_families_total", "Uses of refresh tokens in Redis, by what became of them: used; reused, it was not the newest of its family; revoked, its family was; unknown, Redis has no record of its family."}
+	TokenKeys      = Metric{"realtime_token_keys_fetched_total", "Times the keys of JWT_JWKS_URL were fetched, by outcome."}
+
+	Revocations        = Metric{"realtime_revocations", "Revocations that this process knows and that are in force."}
+	RevocationsSeen    = Metric{"realtime_revocations_seen_total", "Revocations newly seen, by kind."}
+	RevocationsLoaded  = Metric{"realtime_revocations_loads_total", "Times all revocations were read: at the start, and when Redis had lost some."}
+	RevocationsRetold  = Metric{"realtime_revocations_retold_total", "Revocations that Redis had lost and this process wrote again."}
+	RevocationsDropped = Metric{"realtime_revocations_dropped_total", "Revocations refused or not taken in because there were too many."}
 )
 
 // Metrics of what a gateway does so that topics and rooms with history come whole.
@@ -137,4 +162,14 @@ var (
 	HistoryForgotten  = Metric{"realtime_history_forgotten_total", "Histories whose recent messages were given up because HISTORY_MEMORY was full."}
 	HistoryLogs       = Metric{"realtime_history_logs", "Histories that are open."}
 	HistoryMemory     = Metric{"realtime_history_memory_bytes", "Bytes of recent messages kept in memory."}
+)
+
+// Metrics of routing rules.
+var (
+	RulesOutcomes         = Metric{"realtime_rules_outcomes_total", "Messages whose condition a rule found true, by what it did: passed, they went on to the next; dropped, rejected, limited, redirected, stopped; failed, it could not be applied. And condition_error: its condition had an error and counted as false."}
+	RulesEvicted          = Metric{"realtime_rules_limits_evicted_total", "Keys of rate limits that were forgotten before their time because there were too many: they began anew."}
+	RulesLoaded           = Metric{"realtime_rules_loaded", "Rules in force."}
+	RulesReloadSuccessful = Metric{"realtime_rules_config_last_reload_successful", "Whether the file of rules was good when it was read last: 1, or 0 while older rules stay in force."}
+	RulesReloadTime       = Metric{"realtime_rules_config_last_reload_success_timestamp_seconds", "When the rules in force were read, in Unix seconds."}
+	RulesReloadFailures   = Metric{"realtime_rules_config_reload_failures_total", "Times a changed file of rules was not used because it was bad or gone."}
 )
