@@ -183,6 +183,32 @@ func TestHistoriesAndSessions(t *testing.T) {
 	t.Logf("\n%s", out.String())
 }
 
+// Who floods is thrown out, who stays below that is not; those who talk miss nothing.
+func TestFlood(t *testing.T) {
+	set, err := parseSettings([]string{"-only=flood", "-talkers=20", "-talk-rate=100", "-flood-rate=20000", "-flood-seconds=1"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := measure(t.Context(), set, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range rep.Flood.Floods {
+		thrown := f.Flood.Closes["1008"]
+		if f.Before.Latency.N != 100*listeners || f.During.Latency.N != 100*listeners || f.Flood.CPU <= 0 || f.During.CPU <= 0 {
+			t.Errorf("%+v", f)
+		}
+		if borne := i == 1; borne == (thrown > 0) || !borne && (f.Refused < 1000 || f.Flood.Frames < 10_000) {
+			t.Errorf("%s: %+v, %d refused", f.Name, f.Flood, f.Refused)
+		}
+	}
+	var out strings.Builder
+	if err := rep.print(&out); err != nil || !strings.Contains(out.String(), "1008") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	t.Logf("\n%s", out.String())
+}
+
 func TestQuantilesAreOnePercentTooLongAtMost(t *testing.T) {
 	var h, first, second histogram
 	for i := range 1000 {
@@ -226,7 +252,7 @@ func TestCPUTimeFollowsTheClock(t *testing.T) {
 
 func TestBadSettingsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"-only=rooms"}, {"-members=1"}, {"-missed=0"}, {"extra"}, {"-nonsense"},
+		{"-sockets=0"}, {"-topics=6000"}, {"-payload=3"}, {"-only=rooms"}, {"-members=1"}, {"-missed=0"}, {"-talkers=4"}, {"extra"}, {"-nonsense"},
 	} {
 		if _, err := parseSettings(args, io.Discard); err == nil {
 			t.Errorf("%q passed", args)

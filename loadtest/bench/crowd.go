@@ -32,6 +32,7 @@ type order struct {
 	Total int              `json:"total,omitempty"` // await: messages that each socket is to have got in that slot
 
 	Return *comeback `json:"return,omitempty"` // return, with Addrs, First and Count
+	Flood  *flood    `json:"flood,omitempty"`  // flood
 }
 
 // What a crowd may be told to do.
@@ -42,6 +43,7 @@ const (
 	doRest    = "rest"    // read for restTime
 	doReturn  = "return"  // open the sockets anew, and read what they missed
 	doVanish  = "vanish"  // close them without a word
+	doFlood   = "flood"   // be one client that sends more than it may
 )
 
 // restTime is longer than the events of a large room are gathered.
@@ -54,6 +56,7 @@ type crowdAnswer struct {
 	Events int           `json:"events"` // RoomEvents read since the order before
 	Times  *histogram    `json:"times,omitempty"`
 	Back   *homecoming   `json:"back,omitempty"`
+	Flood  *inundation   `json:"flood,omitempty"`
 }
 
 // crowd is a program full of sockets as its parent sees it.

@@ -110,6 +110,10 @@ func (p *crowdProg) obey(o order, a *crowdAnswer) error {
 		return p.comeBack(o, a)
 	case doVanish:
 		return p.vanish()
+	case doFlood:
+		var err error
+		a.Flood, err = inundate(*o.Flood)
+		return err
 	}
 	return fmt.Errorf("unknown order %q", o.Do)
 }

@@ -15,7 +15,8 @@
 //   - history: topics with history beside topics without, one and many, each with an Ack of each
 //     message: as many as there is room for, and at a steady rate; stored once in one process, and three times in a cluster;
 //   - recovery: clients that all come back at once, each of which missed messages;
-//   - session: two clusters with as many connections, one of which keeps sessions.
+//   - session: two clusters with as many connections, one of which keeps sessions;
+//   - flood: what many who talk notice while one client sends more than it may, and what that costs.
 //
 // The first part, a part of idle, one of direct and one of history run the whole cluster as one process with
 // its embedded NATS server; all others a process for each role, with NATS and Redis.

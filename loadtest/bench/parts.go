@@ -52,6 +52,10 @@ func parts() []part {
 			rep.Session, err = measureSession(ctx, set, log)
 			return err
 		}},
+		{"flood", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.Flood, err = measureFlood(ctx, set, log)
+			return err
+		}},
 	}
 }
 

@@ -53,6 +53,7 @@ func (rep *report) print(out io.Writer) error {
 	printHistory(w, rep.History)
 	printRecovery(w, rep.Recovery)
 	printSession(w, rep.Session)
+	printFlood(w, rep.Flood)
 	return w.Flush()
 }
 

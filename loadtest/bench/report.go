@@ -30,6 +30,7 @@ type report struct {
 	History  []historyReport `json:"history,omitempty"`
 	Recovery *recoveryReport `json:"recovery,omitempty"`
 	Session  *sessionReport  `json:"session,omitempty"`
+	Flood    *floodReport    `json:"flood,omitempty"`
 }
 
 // scenario is what deliveries cost in CPU microseconds.

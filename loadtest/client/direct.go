@@ -11,8 +11,9 @@ type DirectMessage struct {
 	FromUser  string
 	Payload   string // raw JSON, byte for byte
 	MessageID string
-	SentAt    int64 // Unix milliseconds, by the server's clock
-	Queued    bool  // it waited while this user was away
+	SentAt    int64  // Unix milliseconds, by the server's clock
+	Queued    bool   // it waited while this user was away
+	Set       string // what rules have set: raw JSON members; empty: nothing
 }
 
 // DirectMessage sends payload (raw JSON) to user and waits for the Ack, whose
@@ -36,9 +37,8 @@ func parseDirect(data string) DirectMessage {
 		case "from_user":
 			m.FromUser = v.Str
 		case "metadata":
-			m.MessageID = v.Get("message_id").Str
-			m.SentAt = v.Get("sent_at").Int()
-			m.Queued = v.Get("queued").Bool()
+			by := parseMetadata(v)
+			m.MessageID, m.SentAt, m.Queued, m.Set = by.messageID, by.sentAt, by.queued, by.set
 		}
 		return true
 	})

@@ -23,6 +23,7 @@ type Delivery struct {
 	SentAt    int64 // Unix milliseconds, by the server's clock
 	Offset    int64 // 0 for topics without history
 	Epoch     string
+	Set       string // what rules have set: raw JSON members; empty: nothing
 }
 
 // Ack says that the server took a message.
@@ -90,10 +91,8 @@ func parseDelivery(data string) Delivery {
 		case "from_user":
 			d.FromUser = v.Str
 		case "metadata":
-			d.MessageID = v.Get("message_id").Str
-			d.SentAt = v.Get("sent_at").Int()
-			d.Offset = v.Get("offset").Int()
-			d.Epoch = v.Get("epoch").Str
+			by := parseMetadata(v)
+			d.MessageID, d.SentAt, d.Offset, d.Epoch, d.Set = by.messageID, by.sentAt, by.offset, by.epoch, by.set
 		}
 		return true
 	})

@@ -17,6 +17,7 @@ type RoomMessage struct {
 	SentAt    int64 // Unix milliseconds, by the server's clock
 	Offset    int64 // 0 for rooms without history
 	Epoch     string
+	Set       string // what rules have set: raw JSON members; empty: nothing
 }
 
 // RoomEvent tells a member who came and went.
@@ -175,10 +176,8 @@ func parseRoomMessage(data string) RoomMessage {
 		case "from_user":
 			r.FromUser = v.Str
 		case "metadata":
-			r.MessageID = v.Get("message_id").Str
-			r.SentAt = v.Get("sent_at").Int()
-			r.Offset = v.Get("offset").Int()
-			r.Epoch = v.Get("epoch").Str
+			by := parseMetadata(v)
+			r.MessageID, r.SentAt, r.Offset, r.Epoch, r.Set = by.messageID, by.sentAt, by.offset, by.epoch, by.set
 		}
 		return true
 	})

@@ -29,6 +29,7 @@ type Cluster struct {
 
 	Redis     *Process // nil without Spec.Redis
 	NATS      []*Process
+	Cores     []*Process
 	Gateways  []*Process
 	Routers   []*Process
 	Presences []*Process
@@ -65,7 +66,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 			return fmt.Errorf("start cluster: %w", err)
 		}
 	}
-	if err := c.startNATS(ctx, c.spec.NATS); err != nil {
+	if err := c.startNATS(ctx, c.spec.NATS, c.spec.Cores); err != nil {
 		return err
 	}
 	if c.spec.Redis {
@@ -129,7 +130,7 @@ func (c *Cluster) node(role Role, port int) (*Process, error) {
 		}
 		natsURL, redisURL = links.urls()
 	}
-	if role != All || len(c.NATS) > 0 {
+	if role != All || len(c.reached()) > 0 {
 		env = append(env, "NATS_URL="+natsURL)
 	}
 	if c.Redis != nil {
@@ -159,16 +160,24 @@ func (c *Cluster) Processes() []*Process {
 	if c.Redis != nil {
 		all = append(all, c.Redis)
 	}
-	for _, l := range [][]*Process{c.NATS, c.Routers, c.Presences, c.Gateways, c.Alls} {
+	for _, l := range [][]*Process{c.NATS, c.Cores, c.Routers, c.Presences, c.Gateways, c.Alls} {
 		all = append(all, l...)
 	}
 	return all
 }
 
-// NATSURL lists all NATS servers, as the setting NATS_URL wants them.
+// reached lists the NATS servers to which realtime processes connect.
+func (c *Cluster) reached() []*Process {
+	if len(c.Cores) > 0 {
+		return c.Cores
+	}
+	return c.NATS
+}
+
+// NATSURL lists the NATS servers to which realtime processes connect, as the setting NATS_URL wants them.
 func (c *Cluster) NATSURL() string {
-	urls := make([]string, len(c.NATS))
-	for i, p := range c.NATS {
+	urls := make([]string, len(c.reached()))
+	for i, p := range c.reached() {
 		urls[i] = fmt.Sprintf("nats://127.0.0.1:%d", p.Port)
 	}
 	return strings.Join(urls, ",")

@@ -9,7 +9,7 @@ import (
 
 // Links are the proxies through which one process reaches its servers.
 type Links struct {
-	NATS  []*proxy.Proxy // in the order of Cluster.NATS
+	NATS  []*proxy.Proxy // in the order of Cluster.NATS, or of Cluster.Cores where there are some
 	Redis *proxy.Proxy   // nil without Redis
 }
 
@@ -37,7 +37,7 @@ func (l *Links) urls() (nats, redis string) {
 // links opens the links of a process, which live as long as the cluster.
 func (c *Cluster) links() (*Links, error) {
 	l := &Links{}
-	for _, s := range c.NATS {
+	for _, s := range c.reached() {
 		p, err := c.link(s)
 		if err != nil {
 			return nil, err

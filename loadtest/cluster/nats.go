@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 )
 
-// startNATS starts n servers that know each other, with JetStream, and waits
+// startNATS starts servers that know each other, some with JetStream and some without, and waits
 // until each has a route to every other and JetStream has a leader.
-func (c *Cluster) startNATS(ctx context.Context, n int) error {
+func (c *Cluster) startNATS(ctx context.Context, with, without int) error {
+	n := with + without
 	if n == 0 {
 		return nil
 	}
@@ -34,11 +36,16 @@ func (c *Cluster) startNATS(ctx context.Context, n int) error {
 		return fmt.Errorf("start NATS: %w", err)
 	}
 	for i := range n {
-		name := fmt.Sprintf("nats-%d", i+1)
+		name, list := fmt.Sprintf("nats-%d", i+1), &c.NATS
+		if i >= with {
+			name, list = fmt.Sprintf("nats-core-%d", i-with+1), &c.Cores
+		}
 		args := []string{
 			"-n", name, "-a", "127.0.0.1", "-p", fmt.Sprint(client[i]),
 			"-m", fmt.Sprint(monitor[i]),
-			"-js", "-sd", c.data(name),
+		}
+		if i < with {
+			args = append(args, "-js", "-sd", c.data(name))
 		}
 		if c.spec.NATSConfig != "" {
 			args = append(args, "-c", config)
@@ -50,7 +57,7 @@ func (c *Cluster) startNATS(ctx context.Context, n int) error {
 				args = append(args, "--no_advertise=true")
 			}
 		}
-		c.NATS = append(c.NATS, &Process{
+		*list = append(*list, &Process{
 			Name: name, Role: NATS, Port: client[i], monitor: monitor[i],
 			LogFile: c.logFile(name), path: path, args: args, env: baseEnv(),
 			timeout: c.spec.ReadyTimeout,
@@ -58,7 +65,7 @@ func (c *Cluster) startNATS(ctx context.Context, n int) error {
 		})
 	}
 	// None gets ready without the others.
-	return startAll(ctx, c.NATS)
+	return startAll(ctx, append(slices.Clone(c.NATS), c.Cores...))
 }
 
 func natsReady(ctx context.Context, p *Process, n int) error {
@@ -84,7 +91,7 @@ func natsReady(ctx context.Context, p *Process, n int) error {
 	if body, err = get(ctx, base+"/jsz"); err != nil {
 		return err
 	}
-	if gjson.GetBytes(body, "meta_cluster.leader").Str == "" {
+	if !gjson.GetBytes(body, "disabled").Bool() && gjson.GetBytes(body, "meta_cluster.leader").Str == "" {
 		return fmt.Errorf("JetStream has no leader yet")
 	}
 	return nil

@@ -8,7 +8,10 @@ import "time"
 
 // Spec says what to start.
 type Spec struct {
-	NATS      int // servers of one NATS cluster; 3 is the number that survives a loss
+	NATS int // servers of one NATS cluster; 3 is the number that survives a loss
+	// Cores are further servers of that cluster, without JetStream. Where there are some, realtime processes connect to these only:
+	// so JetStream can be taken away, and NATS stays.
+	Cores     int
 	Gateways  int
 	Routers   int
 	Presences int

@@ -20,8 +20,6 @@ const (
 	member             // is a member of the rooms
 )
 
-func (k kind) String() string { return [...]string{"exact", "wild", "member"}[k] }
-
 func kindOf(reader int) kind { return [...]kind{exact, member, exact, wild}[reader%4] }
 
 // reader reads keys over one connection after another, and gets from each to the next as it pleases: it resumes its

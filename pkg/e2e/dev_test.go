@@ -60,7 +60,7 @@ func TestDevelopmentMode(t *testing.T) {
 	}
 	code, body := get(t, d.addr, "/health")
 	if err := json.Unmarshal([]byte(body), &health); err != nil || code != 200 || health.Status != "healthy" ||
-		health.Active == nil || health.Max != 10000 || health.Uptime == nil || len(health.Parts) != 8 {
+		health.Active == nil || health.Max != 10000 || health.Uptime == nil || len(health.Parts) != 10 {
 		t.Errorf("/health: %d %s", code, body)
 	}
 	for _, path := range []string{"/livez", "/readyz"} {

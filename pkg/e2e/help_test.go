@@ -21,6 +21,7 @@ func TestHelp(t *testing.T) {
 		{[]string{"-h"}, []string{overview, "Usage: realtime all [flags]", "-heartbeat-interval"}},
 		{[]string{"--help"}, []string{overview, "Usage: realtime all [flags]"}},
 		{[]string{"version", "-h"}, []string{"Usage: realtime version"}},
+		{[]string{"help", "rules"}, []string{"Usage: realtime rules check"}},
 		{[]string{"help", "version"}, []string{"Usage: realtime version"}},
 		{[]string{"version"}, []string{"realtime v1.2.3-test go1."}},
 		{[]string{"--version"}, []string{"realtime v1.2.3-test go1."}},

@@ -1,7 +1,11 @@
 package e2e_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,6 +24,7 @@ func TestNothingSecret(t *testing.T) {
 	env := []string{
 		"JWT_SECRET=" + secret, "PORT=0", "LOG_LEVEL=debug",
 		"NATS_URL=nats://realtime:" + password + "@" + nats, "REDIS_URL=redis://:" + password + "@localhost:6379",
+		"JWT_JWKS_URL=http://realtime:" + password + "@127.0.0.1:1/keys?key=" + password, // nobody is there
 	}
 	processes := []*process{launch(t, env, "router"), launch(t, env, "presence"), launch(t, env, "gateway"), launch(t, env, "all")}
 	said := make(map[string]string) // what clients and operators see, by where
@@ -36,10 +41,15 @@ func TestNothingSecret(t *testing.T) {
 		return token
 	}
 	good := signed(secret, spec)
+	pair, err := auth.MintPair(secret, spec, 2*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tokens := map[string]string{
 		"good":    good,
 		"forged":  signed("another secret, just as long as ours", spec),
 		"expired": signed(secret, old),
+		"refresh": pair.Refresh.Reveal(),
 		"broken":  strings.ReplaceAll(good, ".", "x"),
 		"cut off": good[:len(good)-10],
 		"endless": strings.Repeat("e", 7000),
@@ -67,6 +77,7 @@ func TestNothingSecret(t *testing.T) {
 				}
 			}
 			secrets = append(secrets, token, token[strings.LastIndexByte(token, '.')+1:])
+			said[name+" /sessions/refresh"] = refreshed(t, addr, token, &secrets)
 			// Not a WebSocket request, and not for /ws.
 			_, said[name+" /ws"] = get(t, addr, "/ws?token="+token[:min(len(token), 7000)])
 			_, said[name+" /"] = get(t, addr, "/?token="+token[:min(len(token), 7000)])
@@ -91,6 +102,8 @@ func TestNothingSecret(t *testing.T) {
 	_, _, said["bad flag"] = runBinary(t, env, "-jwt-secret="+password)
 	_, _, said["bad token command"] = runBinary(t, env, "token", "-user=")
 
+	_, _, said["short life"] = runBinary(t, env, "token", "-user=alice", "-refresh", "-refresh-token-ttl=1m")
+
 	for where, text := range said {
 		if text == "" && !strings.HasSuffix(where, "stdout") {
 			t.Errorf("%s: nothing said", where)
@@ -101,4 +114,28 @@ func TestNothingSecret(t *testing.T) {
 			}
 		}
 	}
+}
+
+// refreshed is what a gateway answers to a refresh token. The tokens of a pair are secrets, and not part of it.
+func refreshed(t *testing.T, addr, token string, secrets *[]string) string {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"refresh_token": token})
+	resp, err := http.Post("http://"+addr+"/sessions/refresh", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pair struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal(text, &pair); err != nil || pair.Access == "" {
+		return resp.Status + string(text)
+	}
+	*secrets = append(*secrets, pair.Access, pair.Refresh)
+	return resp.Status
 }

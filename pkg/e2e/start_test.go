@@ -29,16 +29,19 @@ func refuses(t *testing.T, want string, env []string, args ...string) {
 // badValues has one value for each setting that it cannot have.
 var badValues = map[string]string{
 	"HOST": "no such host", "PORT": "http",
-	"JWT_SECRET": "short", "JWT_PUBLIC_KEY": "/no/such/file", "JWT_JWKS_URL": "example.com", "JWT_LEEWAY": "5",
+	"JWT_SECRET": "short", "JWT_PUBLIC_KEY": "/no/such/file", "JWT_JWKS_URL": "example.com", "JWT_LEEWAY": "5", "REFRESH_TOKEN_TTL": "1s",
 	"DEV": "maybe", "NATS_URL": "http://localhost:4222", "NATS_CREDENTIALS": "/no/such/file",
 	"NATS_CONNECT_TIMEOUT": "soon", "NATS_CONNECTIONS": "0", "EMBEDDED_NATS_PORT": "65536",
 	"REDIS_URL": "localhost", "MAX_CONNECTIONS": "many", "HEARTBEAT_INTERVAL": "1ms", "CLIENT_TIMEOUT": "1s",
 	"HANDSHAKE_TIMEOUT": "0s", "REQUEST_TIMEOUT": "-1s", "MAX_FRAME_SIZE": "64kB", "OUTBOX_SIZE": "1KiB",
+	"MAX_CONNECTIONS_PER_USER": "-1", "MAX_CONNECTIONS_PER_ADDRESS": "few", "ADMIT_RATE": "10/s", "TRUSTED_PROXIES": "10.0.0.0/33",
+	"RATE_LIMIT_ADDRESS_RPS": "0", "RATE_LIMIT_ADDRESS_BURST": "0",
 	"MAX_SUBSCRIPTIONS": "1e3", "ALLOWED_ORIGINS": "example.com", "RATE_LIMIT_ENABLED": "2",
-	"RATE_LIMIT_CONNECTION_RPS": "0", "RATE_LIMIT_CONNECTION_BURST": "1.5", "LOOPS": "1000", "LANES": "-1",
+	"RATE_LIMIT_CONNECTION_RPS": "-1", "RATE_LIMIT_USER_RPS": "-1", "RATE_LIMIT_USER_BURST": "0",
+	"RATE_LIMIT_GLOBAL_RPS": "1e4", "RATE_LIMIT_GLOBAL_BURST": "0", "RATE_LIMIT_CONNECTION_BURST": "1.5", "LOOPS": "1000", "LANES": "-1",
 	"MAX_WATCHED": "0", "QUEUE_TTL": "10ms", "QUEUE_MAX_MESSAGES": "0", "QUEUE_MAX_BYTES": "1B", "ROOM_GRACE": "2h",
 	"MAX_ROOMS": "-1", "MAX_ROOM_MEMBERS": "all", "ROOM_REPLICAS": "6", "LAST_SEEN_TTL": "0",
-	"SYNC_ALWAYS": "perhaps", "SETTINGS_FILE": "/no/such/file", "DEDUPE_WINDOW": "0", "HISTORY_MEMORY": "1KiB", "SESSION_TTL": "soon",
+	"SYNC_ALWAYS": "perhaps", "SETTINGS_FILE": "/no/such/file", "RULES_FILE": "/no/such/file", "DEDUPE_WINDOW": "0", "HISTORY_MEMORY": "1KiB", "SESSION_TTL": "soon",
 	"SHUTDOWN_TIMEOUT": "1", "NODE_NAME": "node 1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
 }
 

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +51,33 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestTokenPair: the same, with a refresh token, in the shape in which a gateway answers.
+func TestTokenPair(t *testing.T) {
+	t.Parallel()
+	env := []string{"JWT_SECRET=" + secret, "JWT_ISSUER=us"}
+	code, stdout, stderr := runBinary(t, env, "token", "-user", "alice", "-ttl", "5m", "-refresh", "-permissions", "p,q", "-refresh-token-ttl=1h")
+	var pair struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		Expires int    `json:"expires_in"`
+		Type    string `json:"token_type"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &pair); err != nil || code != 0 || stderr != "" || len(lines(stdout)) != 1 {
+		t.Fatalf("exit code %d, stdout %q, stderr %q, %v", code, stdout, stderr, err)
+	}
+	v := verifier(t, auth.Config{Secret: secret, Issuer: "us"})
+	c, err := v.Verify(pair.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pair.Expires != 300 || pair.Type != "Bearer" || c.Family == "" || c.ID == "" || !slices.Equal(c.Permissions, []string{"p", "q"}) {
+		t.Errorf("%+v, claims %+v", pair, c)
+	}
+	if _, err := v.Verify(pair.Refresh); !errors.Is(err, auth.ErrSignature) {
+		t.Errorf("the refresh token as an access token: %v", err)
+	}
+}
+
 func TestTokenRefusals(t *testing.T) {
 	t.Parallel()
 	env := []string{"JWT_SECRET=" + secret}
@@ -58,6 +87,7 @@ func TestTokenRefusals(t *testing.T) {
 	refuses(t, `-user: "a\nb" is not a user of 1–128 bytes without control characters`, env, "token", "-user", "a\nb")
 	refuses(t, `-ttl: "tomorrow" is not a duration such as 30s`, env, "token", "-user=alice", "-ttl=tomorrow")
 	refuses(t, `unexpected argument "alice": settings are flags, see realtime token -h`, env, "token", "alice")
+	refuses(t, `REFRESH_TOKEN_TTL: 1h is shorter than -ttl, 2h`, env, "token", "-user=alice", "-refresh", "-ttl=2h", "-refresh-token-ttl=1h")
 	refuses(t, "token is longer than 8192 bytes", env, "token", "-user=alice", "-roles="+strings.Repeat("r", 9000))
 }
 
