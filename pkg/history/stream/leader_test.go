@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type owner struct {
 	acked   []string
 	tried   []string
 	follows map[uint64]uint64 // what was acknowledged, and what it was to follow
+	any     atomic.Bool       // something was acknowledged
 }
 
 // run appends until stop is closed. After a conflict or an unknown outcome it reads what is last.
@@ -38,6 +40,7 @@ func (o *owner) run(t *testing.T, stop <-chan struct{}) {
 		seq, err := store1(o.store, o.key, after, data)
 		if err == nil {
 			o.acked = append(o.acked, data)
+			o.any.Store(true)
 			o.follows[seq] = after
 			after = seq
 			continue
@@ -129,6 +132,9 @@ func TestLeaderLost(t *testing.T) {
 			_, err := store1(s, fmt.Sprint("more", i), 0, "x")
 			return err == nil || errors.Is(err, history.ErrConflict)
 		})
+	}
+	for i := 0; i < len(owners); i += 2 { // a stream whose leader was lost may have had none until now
+		streamtest.Eventually(t, 20*time.Second, "an Ack for each key", func() bool { return owners[i].any.Load() || owners[i+1].any.Load() })
 	}
 	close(stop)
 	wg.Wait()
