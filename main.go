@@ -338,15 +338,10 @@ func (n *node) buildRules() (err error) {
 		Log: n.log.Named("rules"), Factory: metric.For(n.registry, "rules"),
 	})
 	if err != nil {
-		return settingError("RULES_FILE", err)
+		return config.Blame("RULES_FILE", err)
 	}
 	n.parts = append(n.parts, n.supervised("rules", n.rules.Run))
 	return nil
-}
-
-// settingError names the setting in each line of an error.
-func settingError(name string, err error) error {
-	return errors.New(name + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+name+": "))
 }
 
 // historySettings are those of one of the roles that own histories, which share the memory.

@@ -76,11 +76,17 @@ func (c *Config) readSettings() (err error) {
 	if c.SettingsFile == "" {
 		return nil
 	}
-	if c.Settings, err = settings.Read(c.SettingsFile); err != nil {
-		const label = "SETTINGS_FILE: "
-		return errors.New(label + strings.ReplaceAll(err.Error(), "\n", "\n"+label))
+	c.Settings, err = settings.Read(c.SettingsFile)
+	return Blame("SETTINGS_FILE", err)
+}
+
+// Blame names a setting in each line of an error; nil remains nil.
+func Blame(setting string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	label := setting + ": "
+	return errors.New(label + strings.ReplaceAll(err.Error(), "\n", "\n"+label))
 }
 
 // derive fills in the defaults that depend on the machine or on other settings.
