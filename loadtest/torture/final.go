@@ -34,18 +34,15 @@ func readAll(ctx context.Context, set *settings, sys *system, rec *recorder) err
 
 // readKey reads the history of a key from its beginning to its end, and its last page backwards.
 func readKey(ctx context.Context, set *settings, sys *system, rec *recorder, key int) error {
-	conn, err := sys.dial(ctx, rand.New(rand.NewPCG(set.seed, uint64(3000+key))), userOf(0), client.Options{})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+	by := &asker{sys: sys, rng: rand.New(rand.NewPCG(set.seed, uint64(3000+key)))}
+	defer by.close()
 	ask := client.HistoryRequest{Topic: set.name(key), Limit: pageSize}
 	if set.room(key) {
 		ask.Topic, ask.Room = "", set.name(key)
 	}
 	var last []client.Delivery
 	for {
-		page, err := turn(ctx, conn, ask)
+		page, err := by.turn(ctx, ask)
 		if err != nil {
 			return err
 		}
@@ -65,7 +62,7 @@ func readKey(ctx context.Context, set *settings, sys *system, rec *recorder, key
 		}
 	}
 	ask.Since, ask.Reverse = nil, true
-	page, err := turn(ctx, conn, ask)
+	page, err := by.turn(ctx, ask)
 	if err != nil {
 		return err
 	}
@@ -85,23 +82,56 @@ type page struct {
 	list []client.Delivery // of a room as well
 }
 
-// turn asks for a page, again for a while when it is refused.
-func turn(ctx context.Context, conn *client.Client, ask client.HistoryRequest) (page, error) {
+// asker asks for histories, over whatever connection it has.
+type asker struct {
+	sys  *system
+	rng  *rand.Rand
+	conn *client.Client // nil: there is none
+}
+
+func (a *asker) close() {
+	if a.conn != nil {
+		_ = a.conn.Close()
+		a.conn = nil
+	}
+}
+
+// turn asks for a page, again for a while when it is refused or the connection ends.
+func (a *asker) turn(ctx context.Context, ask client.HistoryRequest) (page, error) {
 	for tries := 0; ; tries++ {
-		got, err := conn.History(ctx, ask)
+		p, err := a.try(ctx, ask)
 		if err == nil {
-			p := page{HistoryPage: got, list: got.Deliveries}
-			for _, m := range got.Messages {
-				p.list = append(p.list, client.Delivery{
-					Topic: m.Room, Payload: m.Payload, FromUser: m.FromUser, MessageID: m.MessageID, SentAt: m.SentAt, Offset: m.Offset, Epoch: m.Epoch,
-				})
-			}
 			return p, nil
 		}
-		if tries == 20 || client.Code(err) != 503 || !sleep(ctx, 500*time.Millisecond) {
+		switch code := client.Code(err); {
+		case code == 0:
+			a.close()
+		case code < 500:
+			return page{}, err
+		}
+		if tries == 20 || !sleep(ctx, 500*time.Millisecond) {
 			return page{}, err
 		}
 	}
+}
+
+func (a *asker) try(ctx context.Context, ask client.HistoryRequest) (p page, err error) {
+	if a.conn == nil {
+		if a.conn, err = a.sys.dial(ctx, a.rng, userOf(0), client.Options{}); err != nil {
+			return p, err
+		}
+	}
+	got, err := a.conn.History(ctx, ask)
+	if err != nil {
+		return p, err
+	}
+	p = page{HistoryPage: got, list: got.Deliveries}
+	for _, m := range got.Messages {
+		p.list = append(p.list, client.Delivery{
+			Topic: m.Room, Payload: m.Payload, FromUser: m.FromUser, MessageID: m.MessageID, SentAt: m.SentAt, Offset: m.Offset, Epoch: m.Epoch,
+		})
+	}
+	return p, nil
 }
 
 // tell tells the checker of stored messages, oldest first. Those that were read before are only looked at.

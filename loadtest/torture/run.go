@@ -183,13 +183,27 @@ func join(ctx context.Context, set *settings, sys *system, user string, create b
 	defer conn.Close()
 	for i := range set.rooms {
 		name := set.name(set.topics + i)
-		if create {
-			if err := conn.CreateRoom(ctx, client.RoomSpec{Name: name, Durable: true}); err != nil {
-				return err
-			}
-		} else if _, err := conn.JoinRoom(ctx, name, false); err != nil {
+		if err := enter(ctx, conn, name, create); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// enter makes a user a member of a room, again for a while when it is refused: servers that have just begun may still be looking
+// for each other.
+func enter(ctx context.Context, conn *client.Client, room string, create bool) (err error) {
+	for tries := 0; ; tries++ {
+		if create {
+			err = conn.CreateRoom(ctx, client.RoomSpec{Name: room, Durable: true})
+		} else {
+			_, err = conn.JoinRoom(ctx, room, false)
+		}
+		switch code := client.Code(err); {
+		case err == nil || create && tries > 0 && code == 409: // it was made, though it was not known to be
+			return nil
+		case tries == 20 || code != 503 || !sleep(ctx, 500*time.Millisecond):
+			return err
+		}
+	}
 }

@@ -89,6 +89,7 @@ func newJWKS(ctx context.Context, cfg Config) (*jwks, error) {
 		breaker: circuit.NewBreaker(circuit.Config{
 			Dependency: "jwks",
 			Open:       awayTime,
+			Eager:      true,
 			Trips:      func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripRow },
 			Explain:    withoutURL,
 			Metrics:    circuit.NewMetrics(f, "jwks"),

@@ -18,8 +18,9 @@ type Config struct {
 	Window     time.Duration // over which failures are counted; 0: since the circuit was closed
 	Open       time.Duration // for how long no call is made; the next one then decides
 
-	// Trips tells whether the circuit opens. Until the dependency has answered once, one failure will do.
+	// Trips tells whether the circuit opens.
 	Trips   func(n gobreaker.Counts) bool
+	Eager   bool              // until the dependency has answered once, one failure will do
 	Away    func(error) bool  // whether an error is the dependency's fault; nil: each one is
 	Explain func(error) error // how a failure is told; nil: as it is
 
@@ -50,7 +51,7 @@ func NewBreaker(cfg Config) *Breaker {
 		Interval:      cfg.Window,
 		BucketPeriod:  cfg.Window / buckets,
 		Timeout:       cfg.Open,
-		ReadyToTrip:   func(n gobreaker.Counts) bool { return !b.answered.Load() || cfg.Trips(n) },
+		ReadyToTrip:   func(n gobreaker.Counts) bool { return cfg.Eager && !b.answered.Load() || cfg.Trips(n) },
 		OnStateChange: b.changed,
 		IsSuccessful:  func(err error) bool { return !b.away(err) },
 		IsExcluded:    Abandoned,

@@ -23,6 +23,7 @@ func newTestBreaker() (*Breaker, *observer.ObservedLogs) {
 		Dependency: "test", Open: time.Second, Log: zap.New(core), Lost: "lost", Back: "back",
 		Metrics: NewMetrics(metric.For(nil, "test"), "test"),
 		Trips:   func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= 2 },
+		Eager:   true,
 		Away:    func(err error) bool { return !errors.Is(err, errOurs) },
 	}), logs
 }

@@ -47,6 +47,7 @@ func newBreaker(timeout time.Duration, m *metrics, log *zap.Logger) *breaker {
 		Window:     tripWindow,
 		Open:       openTime,
 		Trips:      trips,
+		Eager:      true,
 		Away:       away,
 		Explain:    b.late,
 		Metrics:    m.breaker,

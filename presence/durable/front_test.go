@@ -44,6 +44,7 @@ func newFront(t *testing.T) (*front, *Rooms, *Rooms) {
 		_, err := f.front.Subscribe(subjects, f.forward)
 		ok(t, err)
 	}
+	ok(t, f.front.Flush())
 	client, err := nats.Connect("", nats.InProcessServer(ns))
 	ok(t, err)
 	t.Cleanup(client.Close)
