@@ -137,7 +137,7 @@ func (r *registry) greet(u *user) {
 	greets := u.greets
 	u.greets = nil
 	for _, g := range greets {
-		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Body: binary.LittleEndian.AppendUint32(nil, g.total)})
+		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Body: binary.LittleEndian.AppendUint32(r.scratch[:0], g.total)})
 		r.opened(u, g)
 	}
 	r.goOn(u)
