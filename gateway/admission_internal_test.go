@@ -26,7 +26,7 @@ func TestDoor(t *testing.T) {
 		} else if wait <= 0 || wait > returnMost {
 			t.Fatalf("told to wait %v", wait)
 		} else {
-			due = append(due, now+(wait+time.Second-1)/time.Second*time.Second) // as Retry-After has it
+			due = append(due, now+(wait+time.Second-1).Truncate(time.Second)) // as Retry-After has it
 		}
 	}
 	for i := range in { // in no second more than the rate and the burst

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"slices"
 
 	"go.uber.org/zap"
@@ -121,6 +122,10 @@ func (g *Gateway) safely(what string, do func()) bool {
 		return true
 	}
 	g.metrics.panics.Inc()
-	g.log.Error("panic", append(err.(*supervise.Panic).Fields(), zap.String("in", what))...)
+	fields := []zap.Field{zap.String("in", what)}
+	if p, ok := errors.AsType[*supervise.Panic](err); ok {
+		fields = append(fields, p.Fields()...)
+	}
+	g.log.Error("panic", fields...)
 	return false
 }

@@ -169,7 +169,7 @@ func (l *loop) run(ctx context.Context) error {
 			select {
 			case <-socks:
 			case done <- struct{}{}:
-			case <-stopped:
+			case <-stopped: //nolint:errcheck // why it ended does not matter any more
 				unwatched = true
 			}
 		}

@@ -225,10 +225,10 @@ func (p *past) handle() {
 		s := p.logs[i.Topic]
 		p.note("owner: kind %d %s placed %v %v", rec.Kind, i.Topic, i.Placed, i.At)
 		done := wire.Done{Op: i.Op}
-		switch {
-		case rec.Kind == wire.KindLeave:
+		switch rec.Kind {
+		case wire.KindLeave:
 			delete(p.knows, i.Topic)
-		case rec.Kind == wire.KindJoin:
+		case wire.KindJoin:
 			p.knows[i.Topic] = true
 			if s == nil {
 				break

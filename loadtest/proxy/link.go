@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -60,7 +61,7 @@ func (l *link) pass(to, from net.Conn, gate func() <-chan struct{}) {
 				return
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if tcp, ok := to.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
 				return
 			}

@@ -109,7 +109,7 @@ func TestForwardsBothWaysAndTheEnd(t *testing.T) {
 	if err := c.hear("two", long); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.ReadByte(); err != io.EOF {
+	if _, err := c.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
 }

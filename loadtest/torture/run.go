@@ -180,7 +180,7 @@ func join(ctx context.Context, set *settings, sys *system, user string, create b
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for i := range set.rooms {
 		name := set.name(set.topics + i)
 		if err := enter(ctx, conn, name, create); err != nil {

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -415,7 +416,7 @@ func TestLogIsBounded(t *testing.T) {
 	for range queueMost {
 		r.publish(".")
 	}
-	if err := r.Publish(&Item{}, r.now); err != ErrFull {
+	if err := r.Publish(&Item{}, r.now); !errors.Is(err, ErrFull) {
 		t.Error(err)
 	}
 	for range queueMost {
@@ -441,7 +442,7 @@ func TestLogIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Publish(&Item{Publication: Publication{User: "u"}}, r.now); err != ErrFull {
+	if err := r.Publish(&Item{Publication: Publication{User: "u"}}, r.now); !errors.Is(err, ErrFull) {
 		t.Error(err)
 	}
 	r.load()

@@ -23,7 +23,8 @@ const (
 	// FirstPause is the longest pause before the first restart. It doubles with each failure within Window, up to MaxPause.
 	// Each pause is between half of that and all of it, so that parts which failed together do not restart together.
 	FirstPause = 100 * time.Millisecond
-	MaxPause   = 2 * time.Second
+	// MaxPause is the longest pause of all.
+	MaxPause = 2 * time.Second
 	// UnreadyTime is how long a process that gave up a part is not ready before it ends: about as long as load balancers take
 	// to notice.
 	UnreadyTime = 5 * time.Second

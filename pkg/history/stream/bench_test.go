@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -65,7 +66,7 @@ func fill(tb testing.TB, s *Store, keys, n int) {
 		left := max(1, n/keys)
 		var next func(seq uint64, err error)
 		next = func(seq uint64, err error) {
-			if err == history.ErrConflict && left > 0 { // Last of many may be behind
+			if errors.Is(err, history.ErrConflict) && left > 0 { // Last of many may be behind
 				last, err2 := s.Last(tb.Context(), []string{key})
 				if err = err2; err == nil {
 					s.Append(key, last[key].Seq, payload, next)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -131,5 +132,5 @@ func (l *loop) send(ctx context.Context, number uint64, w *write) {
 
 // away tells whether a publish failed because there is no connection just now.
 func away(err error) bool {
-	return err == nats.ErrReconnectBufExceeded || err == nats.ErrConnectionReconnecting
+	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting)
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -95,7 +96,7 @@ func (m *model) stale(key string) {
 	if after == m.tail(key) {
 		return
 	}
-	if _, err := store1(m.store, key, after, "stale"); err != history.ErrConflict {
+	if _, err := store1(m.store, key, after, "stale"); !errors.Is(err, history.ErrConflict) {
 		m.t.Fatalf("after %d, where %d is the last: %v", after, m.tail(key), err)
 	}
 }
@@ -241,7 +242,7 @@ func TestRace(t *testing.T) {
 						n++
 						continue
 					}
-					if err != history.ErrConflict {
+					if !errors.Is(err, history.ErrConflict) {
 						t.Error(err)
 						return
 					}
