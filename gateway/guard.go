@@ -20,6 +20,9 @@ func (l *loop) guard(c *conn) {
 func (l *loop) panicked(value any, c *conn) {
 	l.gw.metrics.panics.Inc()
 	l.log.Error("panic in a connection", supervise.Panicked(value).Fields()...)
+	if c.state != stateFree && supervise.Call(func() error { l.endSession(c); return nil }) != nil {
+		c.session = "" // it remains as it was saved last
+	}
 	l.drop(c, endPanic)
 }
 

@@ -43,3 +43,19 @@ func TestPanicCostsOneConnection(t *testing.T) {
 		t.Errorf("counted %v times", n)
 	}
 }
+
+// A connection whose session cannot be saved ends all the same, alone.
+func TestPanicWithoutSession(t *testing.T) {
+	l := idleLoop(t, nil, nil)
+	l.routersAre(2)
+	c, _ := l.connect(t)
+	other, _ := l.connect(t)
+	c.session = "s" // and nobody keeps sessions: to save it panics
+	func() {
+		defer l.guard(c)
+		panic("handled")
+	}()
+	if c.state != stateFree || other.state != stateOpen {
+		t.Errorf("states %d and %d", c.state, other.state)
+	}
+}

@@ -174,8 +174,11 @@ func (v *verdict) former() store.Session {
 }
 
 // yield gives up a session, which another connection has taken, and returns its newest state; nil when there is none here.
-func (l *loop) yield(user, id string, slot, gen uint32) []byte {
+func (l *loop) yield(user, id string, slot, gen uint32) (state []byte) {
 	c := l.conns.get(slot, gen)
+	if c != nil {
+		defer l.guard(c)
+	}
 	if c != nil && c.session == id && c.user == user && c.state == stateOpen {
 		s := l.sessionOf(c)
 		c.session = ""

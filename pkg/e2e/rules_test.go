@@ -55,6 +55,10 @@ rules:
     users: ["support"]
     actions:
       - redirect: {user: bob}
+  - name: desk
+    topics: ["desk"]
+    actions:
+      - redirect: {user: bob}
   - name: stored
     topics: ["history.>"]
     actions:
@@ -109,8 +113,14 @@ func (h *hears) note(kind, where, payload, set string) {
 func (h *hears) options() client.Options {
 	return client.Options{
 		Deliver: func(d client.Delivery) { h.note("Broadcast", d.Topic, d.Payload, d.Set) },
-		Direct:  func(m client.DirectMessage) { h.note("DirectMessage", m.FromUser, m.Payload, m.Set) },
-		Room:    func(m client.RoomMessage) { h.note("RoomMessage", m.Room, m.Payload, m.Set) },
+		Direct: func(m client.DirectMessage) {
+			set := m.Set
+			if m.Queued {
+				set += " queued"
+			}
+			h.note("DirectMessage", m.FromUser, m.Payload, set)
+		},
+		Room: func(m client.RoomMessage) { h.note("RoomMessage", m.Room, m.Payload, m.Set) },
 	}
 }
 
@@ -178,6 +188,10 @@ func TestRules(t *testing.T) {
 	if ack, err := alice.DirectMessage(t.Context(), "support", `"help"`); err != nil || ack.Status != "delivered" {
 		t.Errorf("to support: %+v, %v", ack, err)
 	}
+	m, err := alice.Request(t.Context(), "Broadcast", `{"topic":"desk","payload":"hello","echo":false}`)
+	if err != nil || m.Type != "Ack" {
+		t.Errorf("to the desk: %+v, %v", m, err)
+	}
 	broadcast(alice, "history.a", `"kept"`, "history.a", "stored")
 
 	want := []string{
@@ -194,6 +208,7 @@ func TestRules(t *testing.T) {
 		`Broadcast audit.rooms "order"`,
 		`RoomMessage hall "order" "noted":true`,
 		`DirectMessage alice "help"`,
+		`DirectMessage alice "hello"`,
 		`Broadcast history.a "kept" "by":"alice"`,
 	}
 	got := bobs.settled(t, len(want))

@@ -52,7 +52,7 @@ type expression struct {
 
 // mistake is what is wrong with an expression, and where in it.
 type mistake struct {
-	line, column int // from 1; 0: not known
+	line, column int // from 1; 0 or less: not known
 	text         string
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"github.com/realtime-cluster/realtime/pkg/metric"
 )
@@ -174,9 +175,14 @@ func TestOpen(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("rules:\n- {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(dir, "pipe") // that nobody writes to
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]string{
-		dir: dir + ": cannot be read: is a directory",
-		bad: bad + ":2: rules[0].name: required\n" + bad + ":2: rules[0].actions: required",
+		pipe: pipe + ": is not a regular file",
+		dir:  dir + ": cannot be read: is a directory",
+		bad:  bad + ":2: rules[0].name: required\n" + bad + ":2: rules[0].actions: required",
 	} {
 		if _, err := Open(path, o); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

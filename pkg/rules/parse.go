@@ -193,7 +193,7 @@ func (r *reader) expression(v document.Value, want *cel.Type) *expression {
 	for _, m := range mistakes {
 		line, where := v.Line, ""
 		switch {
-		case m.line == 0:
+		case m.line <= 0:
 		case v.Style&yaml.LiteralStyle != 0:
 			line, where = v.Line+m.line, "column "+strconv.Itoa(m.column)+": "
 		case m.line == 1:

@@ -102,6 +102,7 @@ func (e *Enforcer) redirect(from owner.Source, p *wire.Publish, to rules.Target,
 	}
 	r := wire.Redirect{Publish: *p, Copy: copied}
 	r.Topic, r.Payload, r.Metadata, r.Roles, r.Ruled = keyOf(to), payload, metadata, "", true
+	r.Quiet = p.Quiet && to.Kind == rules.Broadcast // only subscribers of topics can be spared an echo
 	e.lane.End(from.Gateway, wire.AppendRedirect(e.lane.Begin(from.Gateway), &r))
 }
 

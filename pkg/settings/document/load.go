@@ -32,6 +32,10 @@ func Load(file string) ([]byte, error) {
 }
 
 func load(file string) ([]byte, error) {
+	// Not a pipe, for one: to open it would wait for whoever writes to it.
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, errors.New("is not a regular file")
+	}
 	f, err := os.Open(file)
 	if err == nil {
 		defer f.Close()
