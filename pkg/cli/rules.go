@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/realtime-cluster/realtime/pkg/auth"
 	"github.com/realtime-cluster/realtime/pkg/rules"
 	"github.com/realtime-cluster/realtime/pkg/settings/document"
+	"github.com/realtime-cluster/realtime/pkg/topic"
 )
 
 const rulesUsage = `Usage: realtime rules check FILE...
@@ -170,6 +172,15 @@ func readMessage(arg string, stdin io.Reader) (*rules.Message, error) {
 		return nil, fmt.Errorf("%s: required", field)
 	case len(m.Payload) == 0:
 		return nil, errors.New("data.payload: required")
+	}
+	if m.Kind == rules.DirectMessage {
+		if auth.ValidateUser(m.Key) != nil {
+			return nil, fmt.Errorf("%s: must be 1 to %d bytes of UTF-8 without control characters", field, auth.MaxUser)
+		}
+		return m, nil
+	}
+	if err := topic.Validate(m.Key); err != nil { // the names of rooms follow the same rules
+		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	return m, nil
 }

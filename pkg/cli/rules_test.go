@@ -140,6 +140,8 @@ func TestRulesMisused(t *testing.T) {
 		{1, []string{"test", rules, "-message", "{}"}, "message: type: must be Broadcast, RoomMessage or DirectMessage"},
 		{1, []string{"test", rules, "-message", `{"type":"Broadcast"}`}, "message: data.topic: required"},
 		{1, []string{"test", rules, "-message", `{"type":"DirectMessage","data":{"target_user":"a"}}`}, "message: data.payload: required"},
+		{1, []string{"test", rules, "-message", `{"type":"Broadcast","data":{"topic":"a b","payload":1}}`}, "message: data.topic: "},
+		{1, []string{"test", rules, "-message", `{"type":"DirectMessage","data":{"target_user":"a\u0001","payload":1}}`}, "message: data.target_user: must be"},
 	} {
 		if code, out, err := runRules("", tt.args...); code != tt.code || out != "" || !strings.Contains(err, tt.want) {
 			t.Errorf("%v: %d %q %q, want %d %q", tt.args, code, out, err, tt.code, tt.want)
