@@ -66,6 +66,19 @@ func (a answer) write(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) // fails when the client is gone
 }
 
+// receive waits for a request's body, before the request takes a place among those under way: one that comes slowly,
+// or never, holds up nobody. nil: it is there, or more of it than there may be.
+func receive(w http.ResponseWriter, r *http.Request) *answer {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // net/http's connections have one
+	body, err := io.ReadAll(io.LimitReader(r.Body, bodyMost+1))
+	if err != nil {
+		no := refuse(http.StatusRequestTimeout, "the body did not come")
+		return &no
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
 // read reads a request's body, one JSON object of known members; nil: it is read.
 func read(r *http.Request, into any) *answer {
 	// It also makes browsers ask first: a form of another page cannot send this type.

@@ -29,6 +29,8 @@ const (
 	bodyMost = 16 << 10
 	// underWay is how many requests are dealt with at a time: they wait for Redis, and check signatures.
 	underWay = 64
+	// bodyTime bounds how long a request's body may take to come.
+	bodyTime = 2 * time.Second
 	// callTime bounds what one waits for Redis.
 	callTime = 5 * time.Second
 	// retryLater is when to come back where nobody knows better.
@@ -76,14 +78,15 @@ func (s *server) page(name string, do func(context.Context, *http.Request) answe
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		a := s.answer(h, r, do)
+		a := s.answer(w, r, do)
 		s.requests.WithLabelValues(name, strconv.Itoa(a.code)).Inc()
 		a.write(w)
 	})
 }
 
 // answer decides in the order of what things cost.
-func (s *server) answer(h http.Header, r *http.Request, do func(context.Context, *http.Request) answer) answer {
+func (s *server) answer(w http.ResponseWriter, r *http.Request, do func(context.Context, *http.Request) answer) answer {
+	h := w.Header()
 	origin := r.Header.Get("Origin")
 	h.Add("Vary", "Origin")
 	if !s.cfg.Origins.Allow(origin) {
@@ -108,6 +111,9 @@ func (s *server) answer(h http.Header, r *http.Request, do func(context.Context,
 		a := refuse(http.StatusTooManyRequests, "too many requests from this address")
 		a.limit, a.retry = "address", wait
 		return a
+	}
+	if no := receive(w, r); no != nil {
+		return *no
 	}
 	select {
 	case s.slots <- struct{}{}:
