@@ -155,17 +155,22 @@ func (p *process) address() string {
 // get asks addr, host and port, for a page.
 func get(t *testing.T, addr, path string) (code int, body string) {
 	t.Helper()
+	code, body, err := tryGet(addr, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, body
+}
+
+func tryGet(addr, path string) (code int, body string, err error) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + addr + path)
 	if err != nil {
-		t.Fatal(err)
+		return 0, "", err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	return resp.StatusCode, string(b), err
 }
 
 // await waits until a page answers with code.

@@ -108,7 +108,10 @@ func TestStreams(t *testing.T) {
 		}
 		// One that goes is made again.
 		ok(t, longer.js.DeleteStream(t.Context(), longer.partition("a").stream))
-		must(t, longer, "a", 0, "again")
+		streamtest.Eventually(t, 20*time.Second, "a stream that is made again", func() bool {
+			_, err := store1(longer, "a", 0, "again")
+			return err == nil || errors.Is(err, history.ErrConflict) // one whose outcome was not known is there
+		})
 		wantRead(t, longer, "a", []string{"again"})
 		if _, err := longer.js.Stream(t.Context(), "rt_history_test_8"); !errors.Is(err, jetstream.ErrStreamNotFound) {
 			t.Error(err)
