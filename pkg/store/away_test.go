@@ -167,19 +167,9 @@ func TestBusy(t *testing.T) {
 // TestFailover kills the master of a replica and a sentinel.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	master := startServer(t, "--repl-diskless-sync-delay", "0")
-	replica := startServer(t, "--replicaof", "127.0.0.1 "+master.port)
+	master, replica, sentinel := startReplicated(t)
 	client := replica.client()
 	defer client.Close()
-	eventually(t, 10*time.Second, "the replica follows", func() bool {
-		return strings.Contains(client.Info(context.Background(), "replication").Val(), "master_link_status:up")
-	})
-	sentinel := startSentinel(t, master)
-	known := sentinel.client()
-	defer known.Close()
-	eventually(t, 15*time.Second, "the sentinel knows the replica", func() bool {
-		return strings.Contains(known.Info(context.Background(), "sentinel").Val(), "slaves=1")
-	})
 
 	s := open(t, sentinel.url()+"?master_name=m")
 	s.run(t)

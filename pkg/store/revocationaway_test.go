@@ -69,19 +69,9 @@ func TestRevocationsAway(t *testing.T) {
 // TestRevocationsFailover kills the master before its replica has an acknowledged revocation.
 func TestRevocationsFailover(t *testing.T) {
 	t.Parallel()
-	master := startServer(t, "--repl-diskless-sync-delay", "0")
-	replica := startServer(t, "--replicaof", "127.0.0.1 "+master.port)
+	master, replica, sentinel := startReplicated(t)
 	client := replica.client()
 	defer client.Close()
-	eventually(t, 10*time.Second, "the replica follows", func() bool {
-		return strings.Contains(client.Info(context.Background(), "replication").Val(), "master_link_status:up")
-	})
-	sentinel := startSentinel(t, master)
-	known := sentinel.client()
-	defer known.Close()
-	eventually(t, 15*time.Second, "the sentinel knows the replica", func() bool {
-		return strings.Contains(known.Info(context.Background(), "sentinel").Val(), "slaves=1")
-	})
 	url := sentinel.url() + "?master_name=m"
 	s, other := open(t, url), open(t, url)
 	s.run(t)

@@ -157,3 +157,22 @@ func freePort(t testing.TB) string {
 	t.Fatal("no port is free")
 	return ""
 }
+
+// startReplicated starts a master, a replica that follows it, and a sentinel that knows both.
+func startReplicated(t *testing.T) (master, replica, sentinel *server) {
+	t.Helper()
+	master = startServer(t, "--repl-diskless-sync-delay", "0")
+	replica = startServer(t, "--replicaof", "127.0.0.1 "+master.port)
+	client := replica.client()
+	defer client.Close()
+	eventually(t, 10*time.Second, "the replica follows", func() bool {
+		return strings.Contains(client.Info(context.Background(), "replication").Val(), "master_link_status:up")
+	})
+	sentinel = startSentinel(t, master)
+	known := sentinel.client()
+	defer known.Close()
+	eventually(t, 15*time.Second, "the sentinel knows the replica", func() bool {
+		return strings.Contains(known.Info(context.Background(), "sentinel").Val(), "slaves=1")
+	})
+	return master, replica, sentinel
+}
