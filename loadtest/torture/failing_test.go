@@ -9,7 +9,7 @@ import (
 
 // TestFailingPartsKeepWhatIsAcked has the loops and lanes of all processes fail now and then, and single records: what was acked is
 // in the histories, once and in order, and comes so. That every subscriber gets it, or is told of a gap, is not
-// asked for: in one run of six a subscriber missed some, unflagged, and why is not known yet.
+// asked for: in one run of eight two subscribers missed some, unflagged, and why is not known yet.
 func TestFailingPartsKeepWhatIsAcked(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
