@@ -11,10 +11,12 @@ import (
 	"github.com/realtime-cluster/realtime/loadtest/proxy"
 )
 
-// aNATS is the key of all NATS servers: one at most is away. aRoll is that of rolling all roles.
+// aNATS is the key of all NATS servers: one at most is away. aRoll is that of rolling all roles, aRouter that of deposing a
+// router, which takes others that are left.
 const (
-	aNATS = "a NATS server"
-	aRoll = "all roles"
+	aNATS   = "a NATS server"
+	aRoll   = "all roles"
+	aRouter = "one of the routers"
 )
 
 var (
@@ -40,6 +42,7 @@ func (s *storm) all() []*action {
 		&action{"SIGSTOP of Redis", 2, redis, s.pause},
 		&action{"links of a process to NATS reset", 4, s.names(nodes...), s.reset},
 		&action{"links of a process to NATS held up", 5, s.names(nodes...), s.hold},
+		&action{"links of a router to NATS held up until others own what it did", 2, func() []string { return []string{aRouter} }, s.depose},
 		&action{"links of a process to NATS down", 4, s.names(nodes...), s.refuse},
 		&action{"link of a process to Redis reset, held up or down", 4, s.names(cluster.Gateway, cluster.Presence), s.redis},
 		&action{"SIGTERM of a process, which starts again some seconds later", 3, s.names(nodes...), s.absent},
@@ -178,6 +181,23 @@ func held(ctx context.Context, rng *rand.Rand, links []*proxy.Proxy) {
 	for _, l := range links {
 		l.Resume()
 	}
+}
+
+// depose holds up what a router writes until others have taken over from it. What it wrote gets there then.
+func (s *storm) depose(ctx context.Context, rng *rand.Rand, _ string) error {
+	p := s.cluster.Routers[rng.IntN(len(s.cluster.Routers))]
+	if !s.claim(ctx, p.Name) {
+		return errors.New("no turn in time")
+	}
+	defer s.release(p.Name)
+	for _, l := range p.Links.NATS {
+		l.Pause()
+	}
+	sleep(ctx, between(rng, 4*time.Second, 7*time.Second))
+	for _, l := range p.Links.NATS {
+		l.Resume()
+	}
+	return ready(ctx, p)
 }
 
 // refuse cuts links and lets no new ones be.

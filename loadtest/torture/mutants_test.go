@@ -19,7 +19,7 @@ func TestBrokenServersAreNoticed(t *testing.T) {
 		only string // actions that bring it to light
 		want []history.Kind
 	}{
-		{"fence", "SIGSTOP of a router,links of a process to NATS held up", []history.Kind{history.Forked, history.Repeated, history.Forgotten}},
+		{"fence", "links of a router to NATS held up until", []history.Kind{history.Forked, history.Repeated, history.Forgotten}},
 		{"early", "kill -9 of a router,kill -9 of the NATS server,kill -9 of a NATS server", []history.Kind{history.Phantom, history.Forked, history.Forgotten}},
 		{"gap", "kill -9 of a router,links of a process to NATS reset", []history.Kind{history.Gap, history.Lost}},
 		{"dedupe", "kill -9 of a gateway", []history.Kind{history.Repeated}},
