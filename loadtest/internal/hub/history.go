@@ -198,8 +198,11 @@ func (h *Hub) position(name string, recovered bool) object {
 	return object{"offset": len(l.list), "epoch": l.epoch(), "recovered": recovered}
 }
 
+// since sends what lies behind an offset. A client of an Early one may know of more than is stored.
 func (h *Hub) since(c *conn, name string, offset int) {
-	for i, m := range h.log(name).list[offset:] {
+	list := h.log(name).list
+	offset = min(offset, len(list))
+	for i, m := range list[offset:] {
 		h.pass(c, offset+i+1, m)
 	}
 }

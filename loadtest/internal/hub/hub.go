@@ -198,13 +198,13 @@ func (h *Hub) read(c *conn) {
 			return
 		}
 		m := gjson.ParseBytes(text)
-		h.mu.Lock()
 		h.handle(c, m.Get("type").Str, m.Get("id").Str, m.Get("data"))
-		h.mu.Unlock()
 	}
 }
 
 func (h *Hub) handle(c *conn, typ, id string, data gjson.Result) {
+	h.mu.Lock()
+	defer h.mu.Unlock() // also when this panics, which net/http recovers from
 	if c.flushed > 0 {
 		h.arrived(c)
 	}
