@@ -118,6 +118,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 						l.mail.postBatch(batch)
 						l.turn(nil)
 					}
+					l.endRest()
 					for _, p := range peers {
 						n, _ := readSocket(p, buf)
 						got += n
@@ -173,6 +174,7 @@ func TestHistoryDeliveryAllocatesNothing(t *testing.T) {
 					batches = batches[1:]
 					l.turn(nil)
 				}
+				l.endRest()
 				for _, p := range peers {
 					n, _ := readSocket(p, buf)
 					got += bytes.Count(buf[:n], delivered)

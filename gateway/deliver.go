@@ -28,25 +28,37 @@ func (l *loop) enter(frame []byte) uint32 {
 	return uint32(len(l.frames) - 1)
 }
 
-// mark notes that a connection gets a frame at the end of the turn.
+// mark notes that a connection gets a delivery, at the end of the turn or of a later one, see drainTurn.
 func (l *loop) mark(c *conn, frame uint32) {
+	if c.last == 0 {
+		l.marked = append(l.marked, c)
+	}
+	l.chain(c, frame)
+}
+
+// chain puts a frame behind those that a connection is to get.
+func (l *loop) chain(c *conn, frame uint32) {
 	l.nodes = append(l.nodes, node{frame: frame})
 	at := uint32(len(l.nodes))
 	if c.last == 0 {
 		c.first = at
-		l.marked = append(l.marked, c)
 	} else {
 		l.nodes[c.last-1].next = at
 	}
 	c.last = at
 }
 
-// unmark forgets what a connection was to get. It stays on the list of the marked, with
+// unmark forgets what a connection was to get. It stays on the lists that it is on, with
 // nothing to write.
 func (l *loop) unmark(c *conn) { c.first, c.last = 0, 0 }
 
-// push gives a connection a frame of its own.
-func (l *loop) push(c *conn, frame []byte) { l.mark(c, l.enter(frame)) }
+// push gives a connection a frame of its own, which it gets at the end of the turn, behind all that it was to get before.
+func (l *loop) push(c *conn, frame []byte) {
+	l.chain(c, l.enter(frame))
+	if n := len(l.urgent); n == 0 || l.urgent[n-1] != c {
+		l.urgent = append(l.urgent, c)
+	}
+}
 
 // pass marks those who are subscribed now. It reports whether there are any. t is nil for what has no history.
 func (l *loop) pass(d *wire.Deliver, t *track) bool {
@@ -135,34 +147,72 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 	return frame
 }
 
-// drain writes each marked connection once: all its frames together.
+// A loop whose deliveries take long to write writes them less often, and more of them at once: the system call is what
+// costs, hardly the bytes. After a writing that took restFrom or more, the next is restFactor times as long away, restMost
+// at most. So a loop that has little to do writes at once, and one that has much writes for a ninth of its time, as long as
+// restMost allows.
+const (
+	restFactor = 8
+	restFrom   = 100 * time.Microsecond
+	restMost   = 8 * time.Millisecond
+)
+
+// drainTurn writes what a turn leaves: connections with frames of their own at once, those with deliveries when the
+// loop has rested. It returns how long the latter have to wait; 0: nothing does.
+func (l *loop) drainTurn() time.Duration {
+	if wait := l.rested.Sub(l.now); wait > 0 && len(l.marked) > 0 && len(l.nodes) < drainAfter {
+		l.drainList(&l.urgent)
+		return wait
+	}
+	if len(l.marked) == 0 {
+		l.drain()
+		return 0
+	}
+	begin := time.Now()
+	l.drain()
+	end := time.Now()
+	if took := end.Sub(begin); took >= restFrom {
+		l.rested = end.Add(min(restFactor*took, restMost))
+	}
+	return 0
+}
+
+// drain writes each connection that has frames once: all its frames together.
 //
 // Hop 8, the last of a Broadcast's way: the socket.
 func (l *loop) drain() {
-	for at := 0; at < len(l.marked); {
-		at = l.drainFrom(at)
+	for len(l.urgent) > 0 || len(l.marked) > 0 { // writing may give connections more
+		l.drainList(&l.urgent)
+		l.drainList(&l.marked)
 	}
 	clear(l.frames)
 	l.frames = l.frames[:0]
 	l.nodes = l.nodes[:0]
-	l.marked = l.marked[:0]
 	if cap(l.arena) > arenaKeep {
 		l.arena = nil
 	}
 	l.arena = l.arena[:0]
 }
 
-// drainFrom writes the marked connections from the one of a number on. It returns where to go on: behind the last, or behind
+// drainList writes the connections of a list, and empties it.
+func (l *loop) drainList(list *[]*conn) {
+	for at := 0; at < len(*list); {
+		at = l.drainFrom(list, at)
+	}
+	*list = (*list)[:0]
+}
+
+// drainFrom writes the connections of a list from the one of a number on. It returns where to go on: behind the last, or behind
 // one whose writing panicked.
-func (l *loop) drainFrom(at int) (next int) {
+func (l *loop) drainFrom(list *[]*conn, at int) (next int) {
 	defer func() {
 		if v := recover(); v != nil {
-			l.panicked(v, l.marked[next])
+			l.panicked(v, (*list)[next])
 			next++
 		}
 	}()
-	for next = at; next < len(l.marked); next++ {
-		if c := l.marked[next]; c.first != 0 {
+	for next = at; next < len(*list); next++ {
+		if c := (*list)[next]; c.first != 0 {
 			l.drainConn(c)
 		}
 	}

@@ -70,12 +70,14 @@ type life struct {
 	spare  []mail
 	dealt  int // how many of spare are dealt with
 
-	// This turn's output, see deliver.go.
-	arena  []byte   // frames made here
-	frames [][]byte // all frames of the turn
-	nodes  []node   // which connection gets which, in order
-	marked []*conn  // connections with frames
-	gather []byte   // scratch: the frames of one connection in a row
+	// The output of this turn, and of those before whose deliveries wait, see deliver.go.
+	arena  []byte    // frames made here
+	frames [][]byte  // all frames
+	nodes  []node    // which connection gets which, in order
+	marked []*conn   // connections with deliveries
+	urgent []*conn   // connections with frames of their own
+	rested time.Time // when deliveries may be written again
+	gather []byte    // scratch: the frames of one connection in a row
 
 	// What connections here are interested in, by key (wire.UserKey and the like), see entry.go.
 	entries  map[string]*entry
@@ -176,6 +178,8 @@ func (l *loop) run(ctx context.Context) error {
 	}()
 	ticker := time.NewTicker(tickLength)
 	defer ticker.Stop()
+	rest := time.NewTimer(time.Hour)
+	defer rest.Stop()
 	for ctx.Err() == nil {
 		var list []ready
 		select {
@@ -183,17 +187,21 @@ func (l *loop) run(ctx context.Context) error {
 		case list = <-socks:
 		case <-l.mail.wake:
 		case <-ticker.C:
+		case <-rest.C:
 		case err := <-stopped:
 			unwatched = true
 			return fmt.Errorf("watch sockets: %w", err)
 		}
-		l.turn(list)
+		if wait := l.turn(list); wait > 0 {
+			rest.Reset(wait)
+		}
 		if list != nil {
 			done <- struct{}{}
 		}
 	}
 	l.mail.close()
 	l.closing = true
+	l.rested = time.Time{}
 	l.turn(nil) // what was posted meanwhile: sockets, perhaps
 	l.closeDoor()
 	l.conns.each(func(c *conn) { l.drop(c, endShutdown) })
@@ -221,8 +229,9 @@ func watch(poll *poller, socks chan<- []ready, done <-chan struct{}) error {
 	}
 }
 
-// turn takes what has come, then writes each socket and each batch once.
-func (l *loop) turn(list []ready) {
+// turn takes what has come, then writes each socket and each batch once. It returns when another turn is due for deliveries
+// that wait; 0: never.
+func (l *loop) turn(list []ready) (due time.Duration) {
 	l.now = time.Now()
 	l.spare = l.mail.take(l.spare)
 	for l.dealt = 0; l.dealt < len(l.spare); l.dealt++ {
@@ -238,7 +247,7 @@ func (l *loop) turn(list []ready) {
 	}
 	l.tick()
 	l.askAtOnce()
-	l.drain()
+	due = l.drainTurn()
 	l.refeed()
 	l.flushLinks()
 	if l.unheard {
@@ -248,6 +257,7 @@ func (l *loop) turn(list []ready) {
 	clear(l.spare) // the batches are no longer needed
 	l.gw.metrics.turnSeconds.Observe(time.Since(l.now).Seconds())
 	l.flushTally()
+	return due
 }
 
 // ready deals with one socket that the poller named. A panic in it costs that connection.

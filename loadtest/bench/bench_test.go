@@ -111,7 +111,7 @@ func TestABrokenServerHasNoFigures(t *testing.T) {
 
 // The real servers, in small: what is measured must come about.
 func TestPeopleAndRooms(t *testing.T) {
-	set, err := parseSettings([]string{"-only=presence,ghosts,direct,room", "-watchers=20", "-changes=60", "-change-rate=100",
+	set, err := parseSettings([]string{"-only=hot,presence,ghosts,direct,room", "-hot-sockets=50", "-hot-rate=200", "-hot-seconds=0.9", "-watchers=20", "-changes=60", "-change-rate=100",
 		"-ghosts=150", "-kills=1", "-pairs=10", "-direct-rate=200", "-direct-seconds=2", "-members=300"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +119,14 @@ func TestPeopleAndRooms(t *testing.T) {
 	rep, err := measure(t.Context(), set, t.Output())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(rep.Hot) != 4 {
+		t.Errorf("hot %+v", rep.Hot)
+	}
+	for i, h := range rep.Hot {
+		if want := []int{200, 600}[i%2]; h.Rate != want || h.Latency.N != want*3/10*3*50 || h.Latency.P50 <= 0 || h.CPU.Min <= 0 || h.Ratio <= 0 {
+			t.Errorf("hot %+v", h)
+		}
 	}
 	if p := rep.Presence; p.Set.N == 0 || p.Connect.N == 0 || p.Disconnect.N == 0 || p.CPU[cluster.Gateway] <= 0 {
 		t.Errorf("presence %+v", p)

@@ -50,13 +50,7 @@ type pairs struct {
 }
 
 func measureDirect(ctx context.Context, set settings, log io.Writer) (reps []directReport, err error) {
-	for _, in := range []struct {
-		name string
-		spec cluster.Spec
-	}{
-		{"one process", cluster.Spec{All: 1}},
-		{"2 gateways, 1 router, 2 presence nodes", cluster.Spec{NATS: 1, Redis: true, Gateways: 2, Routers: 1, Presences: 2}},
-	} {
+	for _, in := range oneAndSplit {
 		fmt.Fprintf(log, "direct: %d pairs, %d messages a second, %s\n", set.pairs, set.directRate, in.name)
 		rep, err := measurePairs(ctx, set, in.spec)
 		if err != nil {

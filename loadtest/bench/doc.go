@@ -6,6 +6,8 @@
 //   - deliveries: CPU per delivery. All sockets on one topic, one message at a time,
 //     each message when the one before it has been read by everybody; then the same
 //     sockets in small groups, a topic each, at a steady rate;
+//   - hot: a topic with hundreds of sockets and a thousand messages a second, in one process
+//     and split;
 //   - idle: what the processes grow by per subscribed connection;
 //   - presence: from a change of a user's presence to each watcher, on two gateways;
 //   - ghosts: from the kill -9 of a gateway to each watcher of its users;

@@ -20,6 +20,10 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"deliveries", measureDeliveries},
+		{"hot", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.Hot, err = measureHot(ctx, set, log)
+			return err
+		}},
 		{"idle", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
 			rep.Idle, err = measureIdle(ctx, set, log)
 			return err

@@ -24,6 +24,7 @@ func (rep *report) print(out io.Writer) error {
 			fmt.Fprintf(w, "%s\t%d\t%d B\t%s\t%s\t%.2f\n", s.Name, s.Deliveries, s.FrameBytes, s.Server, s.Bare, s.Ratio)
 		}
 	}
+	printHot(w, rep.Hot)
 	printIdle(w, rep.Idle)
 	if p := rep.Presence; p != nil {
 		fmt.Fprintf(w, "\npresence, %d changes a second, seen by\twatchers\tp50 ms\tp99 ms\tmax ms\n", p.Rate)
@@ -55,6 +56,17 @@ func (rep *report) print(out io.Writer) error {
 	printSession(w, rep.Session)
 	printFlood(w, rep.Flood)
 	return w.Flush()
+}
+
+func printHot(w io.Writer, list []hotReport) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nhot: one topic, %d sockets\tmessages/s\tdeliveries\tp50 ms\tp99 ms\tmax ms\tCPU µs/delivery: median (min–max)\tbare write() µs\tratio\n",
+		list[0].Sockets)
+	for _, r := range list {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%.2f\n", r.Name, r.Rate, r.Latency.columns(), r.CPU, r.Bare, r.Ratio)
+	}
 }
 
 func printIdle(w io.Writer, list []idleReport) {

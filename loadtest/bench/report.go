@@ -22,6 +22,7 @@ type report struct {
 
 	FanOut   *scenario       `json:"fan_out,omitempty"`
 	Topics   *scenario       `json:"topics,omitempty"`
+	Hot      []hotReport     `json:"hot,omitempty"`
 	Idle     []idleReport    `json:"idle,omitempty"`
 	Presence *presenceReport `json:"presence,omitempty"`
 	Ghosts   *ghostsReport   `json:"ghosts,omitempty"`

@@ -42,6 +42,10 @@ type settings struct {
 	atOnce         int
 	resumable      int
 
+	hotSockets int
+	hotRate    int
+	hotSeconds float64
+
 	talkers      int
 	talkRate     int
 	floodRate    int
@@ -85,6 +89,9 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	f.IntVar(&s.atOnce, "at-once", 10000, "how many of them are coming back at any time, at most")
 	f.IntVar(&s.missed, "missed", 100, "messages that each of them missed")
 	f.IntVar(&s.resumable, "resumable", 5000, "connections of the session scenario, in each of two clusters")
+	f.IntVar(&s.hotSockets, "hot-sockets", 500, "subscribers of the topic of the hot scenario")
+	f.IntVar(&s.hotRate, "hot-rate", 1000, "messages a second to it; then three times as many")
+	f.Float64Var(&s.hotSeconds, "hot-seconds", 9, "length of the hot scenario at each rate; it has three rounds")
 	f.IntVar(&s.talkers, "talkers", 1000, "connections of the flood scenario that talk")
 	f.IntVar(&s.talkRate, "talk-rate", 1000, "messages a second of all of them together")
 	f.IntVar(&s.floodRate, "flood-rate", 50000, "frames a second of the one that floods")
@@ -105,6 +112,7 @@ func parseSettings(args []string, log io.Writer) (settings, error) {
 	case s.sockets < 1 || s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.seconds <= 0 || s.idle < 5 ||
 		s.watchers < 1 || s.changes < 1 || s.changeRate < 1 || s.ghosts < 1 || s.kills < 1 || s.pairs < 1 || s.directRate < 1 ||
 		s.directSeconds <= 0 || s.members < 2 || s.historyTopics < 1 || s.historyRate < 1 || s.historySeconds <= 0 ||
+		s.hotSockets < 1 || s.hotRate < 1 || s.hotSeconds <= 0 ||
 		s.clients < 1 || s.missed < 1 || s.atOnce < 1 || s.resumable < 5 ||
 		s.talkers <= listeners || s.talkRate < 1 || s.floodRate < 1 || s.borneRate < 1 || s.floodSeconds <= 0:
 		return s, errors.New("a number is too small")

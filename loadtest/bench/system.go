@@ -21,6 +21,15 @@ type system struct {
 	addrs   []netip.AddrPort // of what takes clients
 }
 
+// oneAndSplit are two systems that are compared.
+var oneAndSplit = []struct {
+	name string
+	spec cluster.Spec
+}{
+	{"one process", cluster.Spec{All: 1}},
+	{"2 gateways, 1 router, 2 presence nodes", cluster.Spec{NATS: 1, Redis: true, Gateways: 2, Routers: 1, Presences: 2}},
+}
+
 // startSystem starts the processes of spec. They have no limits in the way, and no
 // heartbeat of a client falls into a round.
 func startSystem(ctx context.Context, set settings, spec cluster.Spec) (*system, error) {
