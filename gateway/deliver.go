@@ -75,7 +75,7 @@ func (l *loop) pass(d *wire.Deliver, t *track) bool {
 	}
 	switch {
 	case frame != noFrame:
-		l.gw.metrics.delivery.Observe(l.now.Sub(time.UnixMicro(d.SentAt)).Seconds())
+		l.gw.metrics.delivery.Observe((l.now.Sub(time.UnixMicro(d.SentAt)) + max(0, l.rested.Sub(l.now))).Seconds())
 	case e == nil && wire.IsTopic(d.Topic):
 		l.unwanted(d.Topic)
 	}
