@@ -72,6 +72,14 @@ func (b *bare) write(size, first, n int) error {
 
 func (b *bare) pid() int { return b.cmd.Process.Pid }
 
+// stop closes it, and passes err on, or what went wrong with that.
+func (b *bare) stop(err error) error {
+	if e := b.close(); err == nil {
+		err = e
+	}
+	return err
+}
+
 // close lets it end and waits for it. One that still waits for sockets must be
 // made to.
 func (b *bare) close() error {

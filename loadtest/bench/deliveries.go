@@ -42,11 +42,7 @@ func measureDeliveries(ctx context.Context, set settings, rep *report, log io.Wr
 	if b.bare, err = startBare(set.sockets); err != nil {
 		return err
 	}
-	defer func() {
-		if e := b.bare.close(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = b.bare.stop(err) }()
 	if b.swarm, err = swarm.New(); err != nil {
 		return err
 	}

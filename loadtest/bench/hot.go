@@ -61,11 +61,7 @@ func measureHotIn(ctx context.Context, set settings, spec cluster.Spec, log io.W
 	if h.bare, err = startBare(h.n); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if e := h.bare.close(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = h.bare.stop(err) }()
 	if h.swarm, err = swarm.New(); err != nil {
 		return nil, err
 	}

@@ -169,11 +169,16 @@ func (s *storm) hold(ctx context.Context, rng *rand.Rand, target string) error {
 }
 
 func held(ctx context.Context, rng *rand.Rand, links []*proxy.Proxy) {
+	stall(ctx, links, between(rng, time.Second, 5*time.Second), rng.IntN(2) == 0)
+}
+
+// stall holds up what goes over links for a while. Reset says that it never gets there.
+func stall(ctx context.Context, links []*proxy.Proxy, d time.Duration, reset bool) {
 	for _, l := range links {
 		l.Pause()
 	}
-	sleep(ctx, between(rng, time.Second, 5*time.Second))
-	if rng.IntN(2) == 0 {
+	sleep(ctx, d)
+	if reset {
 		for _, l := range links {
 			l.Reset()
 		}
@@ -190,13 +195,7 @@ func (s *storm) depose(ctx context.Context, rng *rand.Rand, _ string) error {
 		return errors.New("no turn in time")
 	}
 	defer s.release(p.Name)
-	for _, l := range p.Links.NATS {
-		l.Pause()
-	}
-	sleep(ctx, between(rng, 4*time.Second, 7*time.Second))
-	for _, l := range p.Links.NATS {
-		l.Resume()
-	}
+	stall(ctx, p.Links.NATS, between(rng, 4*time.Second, 7*time.Second), false)
 	return ready(ctx, p)
 }
 
