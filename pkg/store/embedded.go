@@ -15,17 +15,19 @@ import (
 // maxTick is the longest step of the keys' clock: append.lua gives keys so much longer.
 const maxTick = time.Second
 
-// embedded is a Redis in this process, without persistence: what it holds ends with it. It speaks
+// embedded is a store in this process, without persistence: what it holds ends with it. What every connection needs is in
+// memory; queues, refresh tokens and revocations are in a Redis that speaks
 // Redis's protocol over socket pairs, so that the same client, scripts and breaker run as with a
-// real one, and no port is open. It is no server for production: single-threaded, and every
+// real one, and no port is open. That is no server for production: single-threaded, and every
 // script costs some hundred microseconds.
 type embedded struct {
 	server *miniredis.Miniredis
+	memory *memory
 	ticked time.Time // owned by Run: until when keys have aged
 }
 
 func newEmbedded() (*embedded, error) {
-	e := &embedded{server: miniredis.NewMiniRedis(), ticked: time.Now()}
+	e := &embedded{server: miniredis.NewMiniRedis(), memory: newMemory(), ticked: time.Now()}
 	// The first Dial starts the server without a listener. Its pipes are not used: they
 	// have no buffer, so a pipeline longer than one read would block both sides.
 	first, err := e.server.Dial()
@@ -75,6 +77,7 @@ func fileConn(fd int) (net.Conn, error) {
 func (e *embedded) tick(now time.Time) {
 	e.server.FastForward(min(now.Sub(e.ticked), maxTick))
 	e.ticked = now
+	e.memory.tick(now)
 }
 
 func (e *embedded) close() { e.server.Close() }

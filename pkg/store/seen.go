@@ -111,6 +111,14 @@ func (n *Seen) batch() []note {
 // write writes a batch; what Redis answered then waits no more. A process that ends between the two
 // commands of a user leaves a time that is not forgotten until the user is seen again.
 func (n *Seen) write(ctx context.Context, batch []note) error {
+	if e := n.store.embedded; e != nil {
+		e.memory.see(batch, n.ttl, time.Now())
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.store.metrics.seenWritten.Add(float64(len(batch)))
+		n.settle(batch)
+		return nil
+	}
 	replies, err := n.store.pipeline(ctx, func(p redis.Pipeliner) {
 		for _, b := range batch {
 			key := seenKey(b.user)
@@ -120,6 +128,7 @@ func (n *Seen) write(ctx context.Context, batch []note) error {
 	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	settled := batch[:0]
 	for i := range len(replies) / 2 {
 		switch err := worst(replies[2*i : 2*i+2]); {
 		case err == nil:
@@ -129,12 +138,23 @@ func (n *Seen) write(ctx context.Context, batch []note) error {
 		default: // a key of another kind: it would be refused for ever
 			n.store.metrics.seenRefused.Inc()
 		}
-		if b := batch[i]; n.pending[b.user] == b.at {
+		settled = append(settled, batch[i])
+	}
+	n.settle(settled)
+	return err
+}
+
+// settle forgets what was written, unless a later time waits. mu is held.
+func (n *Seen) settle(written []note) {
+	for _, b := range written {
+		if n.pending[b.user] == b.at {
 			delete(n.pending, b.user)
 		}
 	}
+	if len(n.pending) == 0 && len(written) >= seenBatch { // a map keeps the room that it once needed
+		n.pending = make(map[string]int64)
+	}
 	n.store.metrics.seenPending.Set(float64(len(n.pending)))
-	return err
 }
 
 // giveUp drops what waits, at the end.
@@ -166,6 +186,14 @@ func (n *Seen) Read(ctx context.Context, users []string) (map[string]int64, erro
 		}
 	}
 	n.mu.Unlock()
+	if e := n.store.embedded; e != nil {
+		for _, user := range users {
+			if at, ok := e.memory.lastSeen(user, time.Now()); ok {
+				seen[user] = max(seen[user], at)
+			}
+		}
+		return seen, nil
+	}
 	replies, err := n.store.pipeline(ctx, func(p redis.Pipeliner) {
 		for _, user := range users {
 			p.ZScore(ctx, seenKey(user), seenMember)

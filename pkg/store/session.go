@@ -14,10 +14,6 @@ const (
 	sessionBatch = 500                    // notes of one call
 	sessionChunk = 1 << 20                // bytes of states of one call, unless one alone has more
 
-	// In the embedded store a script costs much more than what it does: one has so many notes. It is also slower,
-	// so that a call has no more than a script.
-	sessionTogether = 50
-
 	sessionMost      = 1 << 18   // notes that may wait to be written, with losses that wait to be told
 	sessionMostBytes = 256 << 20 // of the states that wait
 
@@ -39,7 +35,7 @@ type Session struct {
 // What another one notes is not written, however late it comes, and the other one is told. It is safe for concurrent use, also
 // by several processes. A Store has at most one Sessions.
 //
-// Each session is a hash in Redis that belongs to its user: the same ID of another user is another session. A record lives for the
+// Each session is a record that belongs to its user, in Redis a hash: the same ID of another user is another session. A record lives for the
 // time to live and Refresh while its holder does, and for the time to live from End on. When Redis has lost it,
 // the holder's next note writes it anew.
 type Sessions struct {
@@ -49,10 +45,9 @@ type Sessions struct {
 	turn     chan struct{}           // holds one while notes are being written: they stay in order
 	takeTurn chan struct{}           // likewise, while sessions are being taken
 
-	together  int // static: notes of one script
-	batched   int // static: notes of one call, or some more
-	most      int // static: sessionMost
-	mostBytes int // static: sessionMostBytes
+	memory    *memory // static: of an embedded store; nil: they are in Redis
+	most      int     // static: sessionMost
+	mostBytes int     // static: sessionMostBytes
 
 	mu      sync.Mutex
 	pending map[sessionID]*waiting // guarded by mu: notes that are not written yet
@@ -69,12 +64,11 @@ type Sessions struct {
 func NewSessions(s *Store, ttl time.Duration, lost func(id, holder string)) *Sessions {
 	n := &Sessions{
 		store: s, ttl: ttl, lost: lost, turn: make(chan struct{}, 1), takeTurn: make(chan struct{}, 1),
-		together: 1, batched: sessionBatch, most: sessionMost, mostBytes: sessionMostBytes,
+		most: sessionMost, mostBytes: sessionMostBytes,
 		pending: make(map[sessionID]*waiting),
 	}
 	if s.embedded != nil {
-		n.ttl += maxTick // its keys go a little early
-		n.together, n.batched = sessionTogether, sessionTogether
+		n.memory = s.embedded.memory
 	}
 	return n
 }

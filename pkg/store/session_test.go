@@ -72,9 +72,7 @@ func testSessionBegin(t *testing.T, s opened) {
 	b.wantTake(t, "begin", "begin", "H", "G", "g")
 
 	// A clock that went back does not keep anybody out.
-	if err := s.client.HSet(t.Context(), sessionKey("begin", "begin"), "since", time.Now().Add(time.Hour).UnixMicro()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	s.bend(t, "begin", time.Hour, time.Now().Add(time.Hour))
 	a.Note(session("begin", "I", "i"), true)
 	a.write(t)
 	b.wantTake(t, "begin", "begin", "J", "I", "i")
@@ -89,16 +87,13 @@ func testSessionLife(t *testing.T, s opened) {
 	}
 	wantLeft := func(id string, want time.Duration) {
 		t.Helper()
-		left, err := s.client.PTTL(t.Context(), sessionKey(id, id)).Result()
-		if err != nil || left > want+maxTick || left < want-2*maxTick {
-			t.Fatalf("%s lives for %v, %v, want %v", id, left, err, want)
+		if r := s.record(t, id); r == nil || r.left > want || r.left < want-2*time.Second {
+			t.Fatalf("%s is %+v, to live for %v", id, r, want)
 		}
 	}
 	shorten := func(id string) {
 		t.Helper()
-		if err := s.client.PExpire(t.Context(), sessionKey(id, id), time.Minute).Err(); err != nil {
-			t.Fatal(err)
-		}
+		s.bend(t, id, time.Minute, time.Time{})
 	}
 	touched, written := s.value(t, "realtime_sessions_touched_total"), s.value(t, "realtime_sessions_written_total")
 	g.Note(session("life", "A", "1"), true)
@@ -108,7 +103,7 @@ func testSessionLife(t *testing.T, s opened) {
 	g.Touch(session("life", "A", "unchanged")) // not sent
 	g.write(t)
 	wantLeft("life", ttl+time.Minute)
-	if got, want := s.client.HGet(t.Context(), sessionKey("life", "life"), "state").Val(), "1"; got != want {
+	if got, want := s.record(t, "life").state, "1"; got != want {
 		t.Errorf("the state is %q after a touch, want %q", got, want)
 	}
 	if got := s.value(t, "realtime_sessions_touched_total") - touched; got != 1 {
@@ -122,12 +117,10 @@ func testSessionLife(t *testing.T, s opened) {
 
 	// What Redis has lost is written anew, also by a touch.
 	for _, note := range []func(Session){func(s Session) { g.Note(s, false) }, g.Touch, g.End} {
-		if err := s.client.Del(t.Context(), sessionKey("life", "life")).Err(); err != nil {
-			t.Fatal(err)
-		}
+		s.lose(t, "life")
 		note(session("life", "B", "3"))
 		g.write(t)
-		if got := s.client.HGet(t.Context(), sessionKey("life", "life"), "state").Val(); got != "3" {
+		if got := s.record(t, "life").state; got != "3" {
 			t.Errorf("the state is %q, want 3", got)
 		}
 	}
@@ -150,7 +143,7 @@ func testSessionLife(t *testing.T, s opened) {
 	g.Note(session("shorter", "A", "1"), true)
 	g.write(t)
 	eventually(t, 4*time.Second, "it is gone", func() bool {
-		return s.client.Exists(t.Context(), sessionKey("short", "short")).Val() == 0
+		return s.record(t, "short") == nil
 	})
 	g.wantNone(t, "short", "short")
 	g.wantTake(t, "shorter", "shorter", "B", "A", "1")

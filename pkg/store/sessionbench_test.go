@@ -137,7 +137,7 @@ func TestSessionMemory(t *testing.T) {
 	note(real)
 	perRedis := (used() - before) / sessions
 	t.Logf("a session costs %.0f bytes in Redis, %.0f in the embedded store", perRedis, perEmbedded)
-	if perRedis > 2000 || perEmbedded > 4000 {
+	if perRedis > 2000 || perEmbedded > 500 {
 		t.Error("that is more than it should be")
 	}
 }

@@ -2,73 +2,87 @@ package store
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// script is a call of note.lua with some notes.
-type script struct {
-	notes []sending
-	reply *redis.Cmd
-}
+// What becomes of a note, besides errors.
+const (
+	outcomeNoted   = "noted"   // it is written, or an earlier call has written it
+	outcomeLost    = "lost"    // another holder has the session
+	outcomeGone    = "gone"    // a touch of a session that is not there
+	outcomeForeign = "foreign" // a key of another kind is in the way
+)
 
-// call sends a batch in one pipeline. It may be repeated: note.lua knows a note that it has seen. There are no
-// scripts when no call was made.
-func (n *Sessions) call(ctx context.Context, batch []sending) (scripts []*script, err error) {
-	err = n.store.breaker.do(ctx, repeat, func(ctx context.Context) error {
-		scripts = scripts[:0]
-		for notes := range slices.Chunk(batch, n.together) {
-			scripts = append(scripts, &script{notes: notes})
+// call writes a batch in one pipeline, and returns what became of each note: empty where Redis is away. It may be repeated:
+// note.lua knows a note that it has seen.
+func (n *Sessions) call(ctx context.Context, batch []sending) (outcomes []string, err error) {
+	outcomes = make([]string, len(batch))
+	if n.memory != nil {
+		now := time.Now()
+		for i := range batch {
+			outcomes[i] = n.memory.note(&batch[i].waiting, n.ttlOf(&batch[i].waiting), now)
 		}
-		n.send(ctx, scripts, noteScript.EvalSha)
+		return outcomes, nil
+	}
+	replies := make([]*redis.Cmd, len(batch))
+	err = n.store.breaker.do(ctx, repeat, func(ctx context.Context) error {
+		all := make([]int, len(batch))
+		for i := range all {
+			all[i] = i
+		}
+		n.send(ctx, batch, all, replies, noteScript.EvalSha)
 		// A server that has just started does not know the script, and a pipeline does not try again by itself.
-		var unknown []*script
-		for _, s := range scripts {
-			if redis.HasErrorPrefix(s.reply.Err(), "NOSCRIPT") {
-				unknown = append(unknown, s)
+		var unknown []int
+		for i, r := range replies {
+			if redis.HasErrorPrefix(r.Err(), "NOSCRIPT") {
+				unknown = append(unknown, i)
 			}
 		}
 		if len(unknown) > 0 {
-			n.send(ctx, unknown, noteScript.Eval)
+			n.send(ctx, batch, unknown, replies, noteScript.Eval)
 		}
-		replies := make([]redis.Cmder, len(scripts))
-		for i, s := range scripts {
-			replies[i] = s.reply
+		errs := make([]redis.Cmder, len(replies))
+		for i, r := range replies {
+			errs[i] = r
 		}
-		return worst(replies)
+		return worst(errs)
 	})
-	return scripts, err
+	for i, r := range replies {
+		if r == nil { // no call was made
+			continue
+		}
+		outcome, e := r.Text()
+		switch {
+		case e == nil:
+			outcomes[i] = outcome
+		case !away(e):
+			outcomes[i] = outcomeForeign // a script that failed would do so for ever
+		}
+	}
+	return outcomes, err
 }
 
-// send sends scripts; their errors are in the replies.
-func (n *Sessions) send(ctx context.Context, scripts []*script,
+// send sends some notes of a batch; what Redis says, errors included, is in the replies.
+func (n *Sessions) send(ctx context.Context, batch []sending, which []int, replies []*redis.Cmd,
 	eval func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd) {
 	now := time.Now()
 	_, _ = n.store.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, s := range scripts {
-			keys, args := make([]string, 0, len(s.notes)), make([]any, 0, noteFields*len(s.notes))
-			for i := range s.notes {
-				w := &s.notes[i].waiting
-				keys = append(keys, sessionKey(w.User, w.ID))
-				args = n.appendArgs(args, w, now)
-			}
-			s.reply = eval(ctx, p, keys, args...)
+		for _, i := range which {
+			w := &batch[i].waiting
+			replies[i] = eval(ctx, p, []string{sessionKey(w.User, w.ID)}, n.args(w, now)...)
 		}
 		return nil
 	})
 }
 
-// noteFields is how many arguments a note has.
-const noteFields = 6
-
-// appendArgs appends those of note.lua.
-func (n *Sessions) appendArgs(args []any, w *waiting, now time.Time) []any {
-	kind, ttl, state := "state", n.live(), w.State
+// args are those of note.lua.
+func (n *Sessions) args(w *waiting, now time.Time) []any {
+	kind, state := "state", w.State
 	switch {
 	case w.ended:
-		kind, ttl = "end", n.ttl
+		kind = "end"
 	case w.touch:
 		kind, state = "touch", nil
 	}
@@ -76,5 +90,13 @@ func (n *Sessions) appendArgs(args []any, w *waiting, now time.Time) []any {
 	if !w.begun.IsZero() {
 		age = now.Sub(w.begun).Microseconds()
 	}
-	return append(args, w.Holder, kind, w.n, ttl.Milliseconds(), age, state)
+	return []any{w.Holder, kind, w.n, n.ttlOf(w).Milliseconds(), age, state}
+}
+
+// ttlOf is how long a record outlives a note.
+func (n *Sessions) ttlOf(w *waiting) time.Duration {
+	if w.ended {
+		return n.ttl
+	}
+	return n.live()
 }

@@ -123,9 +123,7 @@ func testSessionModel(t *testing.T, s opened) {
 			newest[holder] = r.state
 		case op == 2: // Redis loses it
 			doing = "loss"
-			if err := s.client.Del(t.Context(), sessionKey(name(id), name(id))).Err(); err != nil {
-				t.Fatal(err)
-			}
+			s.lose(t, name(id))
 			records[id] = nil
 		case op <= 4: // Run
 			doing = "run"
@@ -166,8 +164,8 @@ func testSessionModel(t *testing.T, s opened) {
 			put(c.gateway, id, n)
 		}
 		for id, r := range records {
-			got := s.client.HGetAll(t.Context(), sessionKey(name(id), name(id))).Val()
-			if r == nil && len(got) > 0 || r != nil && (got["holder"] != r.holder || got["state"] != r.state) {
+			got := s.record(t, name(id))
+			if (r == nil) != (got == nil) || r != nil && (got.holder != r.holder || got.state != r.state) {
 				t.Fatalf("step %d, %s: record %d is %v, want %+v", step, doing, id, got, r)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -67,7 +68,7 @@ func (n *Sessions) takeSome(ctx context.Context, t *taking) {
 	ctx, cancel := context.WithTimeout(ctx, takePatience*n.store.breaker.timeout)
 	defer cancel()
 	n.mu.Lock()
-	count := min(len(n.takes), n.batched, takeBatch)
+	count := min(len(n.takes), takeBatch)
 	batch := slices.Clone(n.takes[:count])
 	n.takes = slices.Delete(n.takes, 0, count)
 	var waits []sessionID
@@ -81,13 +82,32 @@ func (n *Sessions) takeSome(ctx context.Context, t *taking) {
 	if len(waits) > 0 {
 		err = n.flush(ctx, waits)
 	}
-	if err == nil {
+	if err == nil && n.memory == nil {
 		err = n.callTakes(ctx, batch)
 	}
 	for _, t := range batch {
-		t.session, t.err = n.taken(t, err)
+		if n.memory != nil {
+			t.session, t.err = n.takeHere(t)
+		} else {
+			t.session, t.err = n.taken(t, err)
+		}
 		close(t.done)
 	}
+}
+
+// takeHere takes a session that is in the embedded store.
+func (n *Sessions) takeHere(t *taking) (Session, error) {
+	former, state, ok := n.memory.take(t.id, t.holder, n.live(), time.Now())
+	if !ok {
+		n.store.metrics.sessionsMissed.Inc()
+		return Session{}, ErrNoSession
+	}
+	return n.won(t, former, state), nil
+}
+
+func (n *Sessions) won(t *taking, former, state string) Session {
+	n.store.metrics.sessionsTaken.Inc()
+	return Session{ID: t.id.id, User: t.id.user, Holder: former, State: []byte(state)}
 }
 
 // takeBatch is how many sessions one call takes: all of them are lost to their clients when Redis answers too late.
@@ -147,8 +167,7 @@ func (n *Sessions) taken(t *taking, failed error) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	n.store.metrics.sessionsTaken.Inc()
-	return Session{ID: t.id.id, User: t.id.user, Holder: former, State: []byte(state)}, nil
+	return n.won(t, former, state), nil
 }
 
 // unavailable makes err, which is that of a call for many, ErrUnavailable to each of them.

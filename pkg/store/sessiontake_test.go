@@ -78,10 +78,7 @@ func testSessionTakes(t *testing.T, s opened) {
 
 // All clients of a gateway that died come at once: each gets its session, in a few calls.
 func testSessionTakesAtOnce(t *testing.T, s opened) {
-	sessions := 2000
-	if s.embedded != nil {
-		sessions = 50 // its scripts are slow
-	}
+	const sessions = 2000
 	died, g := newGateway(s, time.Hour), newGateway(s, time.Hour)
 	for i := range sessions {
 		died.Note(session(fmt.Sprint("at once ", i), "died", "state"), true)

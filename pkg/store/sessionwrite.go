@@ -74,7 +74,7 @@ func (n *Sessions) batch(ids []sessionID) (batch []sending, rest []sessionID) {
 				bytes += len(w.State)
 			}
 		}
-		if len(batch) >= n.batched || bytes >= sessionChunk {
+		if len(batch) >= sessionBatch || bytes >= sessionChunk {
 			return batch, ids[i+1:]
 		}
 	}
@@ -87,39 +87,34 @@ func (n *Sessions) write(ctx context.Context, batch []sending) (again []sending,
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	scripts, err := n.call(ctx, batch)
+	outcomes, err := n.call(ctx, batch)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	m := n.store.metrics
-	for _, s := range scripts {
-		outcomes, e := s.reply.StringSlice()
-		if e != nil && away(e) {
-			continue
-		}
-		for i, sent := range s.notes {
-			outcome := "foreign" // a script that failed would do so for ever
-			if i < len(outcomes) {
-				outcome = outcomes[i]
-			}
-			switch w := sent.at; {
-			case outcome == "foreign":
-				m.sessionsRefused.Inc()
-				n.settle(sent)
-			case outcome == "lost":
-				m.sessionsLost.Inc()
-				n.losses = append(n.losses, loss{w.ID, w.Holder})
-				n.remove(w)
-			case outcome == "gone":
-				w.touch = false
-				again = append(again, sending{*w, w})
-			case sent.touch:
+	for i, sent := range batch {
+		switch w := sent.at; outcomes[i] {
+		case "": // it waits on
+		case outcomeForeign:
+			m.sessionsRefused.Inc()
+			n.settle(sent)
+		case outcomeLost:
+			m.sessionsLost.Inc()
+			n.losses = append(n.losses, loss{w.ID, w.Holder})
+			n.remove(w)
+		case outcomeGone:
+			w.touch = false
+			again = append(again, sending{*w, w})
+		default:
+			if sent.touch {
 				m.sessionsTouched.Inc()
-				n.settle(sent)
-			default:
+			} else {
 				m.sessionsWritten.Inc()
-				n.settle(sent)
 			}
+			n.settle(sent)
 		}
+	}
+	if n.notes == 0 { // a map keeps the room that it once needed
+		n.pending = make(map[sessionID]*waiting)
 	}
 	m.sessionsPending.Set(float64(n.notes))
 	return again, err
