@@ -63,6 +63,8 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		return cli.Help(args, stdout, stderr)
 	case "rules":
 		return cli.Rules(args, os.Stdin, stdout, stderr)
+	case "health":
+		return cli.Health(args, lookup, stdout, stderr)
 	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
 	default:
 		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
@@ -163,6 +165,7 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	n.health = append(n.health, ops.Part{Name: "supervisor", Ready: n.supervisor.Ready, Vital: true})
 	n.parts = append(n.parts, process.Part{Name: "supervisor", Run: func(stop, _ context.Context) error { return n.supervisor.Wait(stop) }})
 	n.nats = backbone.NewMetrics(n.registry)
+	n.parts = append(n.parts, n.supervised("memory", process.Trim))
 
 	stop, kill, end, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
 		n.log.Info("stopping", zap.Stringer("signal", s), zap.Duration("within", cfg.ShutdownTimeout))
@@ -449,7 +452,7 @@ func (n *node) buildGateway(ctx context.Context) error {
 		AllowedOrigins: c.AllowedOrigins, TrustedProxies: c.TrustedProxies, AdmitRate: c.AdmitRate,
 		MaxConnectionsPerUser: c.MaxPerUser, MaxConnectionsPerAddress: c.MaxPerAddress,
 		Revocations: n.revocations,
-		Store:       n.store, SessionTTL: c.SessionTTL,
+		Store:       n.store, SessionTTL: c.SessionTTL, DrainPeriod: c.DrainPeriod,
 		RateLimit: c.RateLimit.Enabled, RateLimitRPS: float64(c.RateLimit.RPS), RateLimitBurst: c.RateLimit.Burst,
 		RateLimitUserRPS: float64(c.RateLimit.UserRPS), RateLimitUserBurst: c.RateLimit.UserBurst,
 		RateLimitGlobalRPS: float64(c.RateLimit.GlobalRPS), RateLimitGlobalBurst: c.RateLimit.GlobalBurst,

@@ -83,13 +83,13 @@ func fill(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (
 	return reps, nil
 }
 
-// settleMemory waits until the resident sizes have stood still for two seconds, within
-// one part in two hundred, but not longer than 15 s.
+// settleMemory waits until the resident sizes have stood still for five seconds, in which a quiet process gives memory back, within
+// one part in two hundred, but not longer than 20 s.
 func settleMemory(ctx context.Context, servers []*cluster.Process, sw *swarm.Swarm) error {
-	const step, still = 250 * time.Millisecond, 8
+	const step, still = 250 * time.Millisecond, 20
 	was := make([]int64, len(servers))
 	same := 0
-	for end := time.Now().Add(15 * time.Second); same < still && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); same < still && time.Now().Before(end); {
 		same++
 		for i, p := range servers {
 			rss, err := residentBytes(p.PID())

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -15,6 +16,7 @@ type cursor struct {
 	newest, name string // number and name of the newest writing heard of; 0: none
 	after        string // the number up to which all is read
 	loading      bool   // all is being read
+	whole        bool   // all up to newest is read
 }
 
 // Run loads what is revoked, asks for news every 400 ms, writes what could not be written, and tells. It returns nil
@@ -53,8 +55,14 @@ func (r *Revocations) look(ctx context.Context) {
 	r.tell()
 }
 
-// read reads page by page.
+// read reads page by page, unless there is nothing new.
 func (r *Revocations) read(ctx context.Context) error {
+	if r.cursor.whole {
+		same, err := r.same(ctx)
+		if err != nil || same {
+			return err
+		}
+	}
 	for {
 		more, err := r.readPage(ctx)
 		if err != nil || !more {
@@ -63,8 +71,33 @@ func (r *Revocations) read(ctx context.Context) error {
 	}
 }
 
+// same reports whether the newest writing is the one that was read last: most of the time it is, and the embedded store makes a Lua
+// interpreter for each script.
+func (r *Revocations) same(ctx context.Context) (same bool, err error) {
+	var top []redis.Z
+	err = r.store.breaker.do(ctx, repeat, func(ctx context.Context) (err error) {
+		top, err = r.store.client.ZRevRangeWithScores(ctx, revocationKeys[3], 0, 0).Result()
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	newest, name := 0.0, ""
+	if len(top) > 0 {
+		newest, name = top[0].Score, top[0].Member.(string)
+	}
+	if known, _ := strconv.ParseFloat(r.cursor.newest, 64); newest != known || name != r.cursor.name {
+		return false, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = time.Now()
+	return true, nil
+}
+
 func (r *Revocations) readPage(ctx context.Context) (more bool, err error) {
 	c := &r.cursor
+	c.whole = false
 	var reply []any
 	err = r.store.breaker.do(ctx, repeat, func(ctx context.Context) (err error) {
 		reply, err = revokedScript.Run(ctx, r.store.client, revocationKeys, c.newest, c.name, c.after, r.page).Slice()
@@ -102,6 +135,7 @@ func (r *Revocations) readPage(ctx context.Context) (more bool, err error) {
 		return true, nil
 	}
 	r.heard = now
+	c.whole = true
 	if c.loading {
 		c.loading = false
 		r.store.metrics.revocationsLoaded.Inc()
