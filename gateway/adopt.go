@@ -67,7 +67,7 @@ func (l *loop) adoptRealm(r *realm, view *cluster.View, deposed bool) {
 func (l *loop) tellMoved(r *realm, fresh []*upstream) {
 	for _, e := range l.entries {
 		switch {
-		case e.realm != r || !e.joined: // not joined: known here for an Unsubscribe's sake only
+		case l.realm(e) != r || !e.joined: // not joined: known here for an Unsubscribe's sake only
 		case e.pattern:
 			for _, u := range fresh {
 				for lane := range u.outs {

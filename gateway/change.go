@@ -48,17 +48,18 @@ func (ch *change) delivers(d *wire.Deliver, lane *link.Out) bool {
 // alter begins a step, nil where nothing is to change. A connection is enrolled from the
 // first step on.
 func (l *loop) alter(c *conn, e *entry, join bool) *step {
-	ch := e.changes[c.slot]
+	ch := e.change(c.slot)
 	if ch == nil {
 		on := subscribed(c, e)
 		if on == join {
 			return nil
 		}
-		if e.changes == nil {
-			e.changes = make(map[uint32]*change)
+		more := e.extra()
+		if more.changes == nil {
+			more.changes = make(map[uint32]*change)
 		}
 		ch = &change{base: on}
-		e.changes[c.slot] = ch
+		more.changes[c.slot] = ch
 		l.enroll(c, e)
 	}
 	s := &step{join: join}
@@ -68,7 +69,7 @@ func (l *loop) alter(c *conn, e *entry, join bool) *step {
 
 // altered ends a step that every lane has answered, or, with ok false, that failed.
 func (l *loop) altered(c *conn, e *entry, s *step, ok bool) {
-	ch := e.changes[c.slot]
+	ch := e.change(c.slot)
 	if ch == nil {
 		return
 	}
@@ -84,7 +85,7 @@ func (l *loop) altered(c *conn, e *entry, s *step, ok bool) {
 	if len(ch.steps) > 0 {
 		return
 	}
-	delete(e.changes, c.slot)
+	e.unchanging(c.slot)
 	if !ch.base {
 		l.withdraw(c, e)
 	}
@@ -94,7 +95,7 @@ func (l *loop) altered(c *conn, e *entry, s *step, ok bool) {
 func active(c *conn) int {
 	n := len(c.subs) - int(c.others)
 	for _, s := range c.subs {
-		if ch := s.entry.changes[c.slot]; ch != nil && !ch.base {
+		if ch := s.entry.change(c.slot); ch != nil && !ch.base {
 			n--
 		}
 	}

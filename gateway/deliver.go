@@ -127,8 +127,8 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 	l.patterns.Match(d.Topic, func(_ string, e *entry) {
 		for i := range e.subs {
 			c := l.conns.at(e.subs[i].slot)
-			if len(e.changes) > 0 {
-				if ch := e.changes[c.slot]; ch != nil && !ch.delivers(d, l.source) {
+			if e.pattern && e.more != nil {
+				if ch := e.change(c.slot); ch != nil && !ch.delivers(d, l.source) {
 					continue
 				}
 			}

@@ -69,7 +69,7 @@ func (l *loop) unlink(c *conn, i int) {
 		c.others--
 		return
 	}
-	delete(e.changes, c.slot)
+	e.unchanging(c.slot)
 	l.tally.subscriptions--
 }
 
@@ -113,13 +113,13 @@ func (l *loop) release(e *entry) {
 		l.unpinBudget(e.name)
 	case !e.joined:
 	case e.pattern:
-		for _, u := range e.realm.ups {
+		for _, u := range l.realm(e).ups {
 			for lane := range u.outs {
 				l.tellLeave(e, u, lane)
 			}
 		}
 	default:
-		if u, lane := e.realm.ownerOf(e.hash); u != nil {
+		if u, lane := l.realm(e).ownerOf(e.hash); u != nil {
 			l.tellLeave(e, u, lane)
 		}
 	}

@@ -19,13 +19,11 @@ const (
 // entry is a key, or a pattern, that connections of this loop are interested in: what its owner
 // delivers goes to them.
 type entry struct {
-	name    string // the key
-	hash    uint64
-	realm   *realm
-	owner   *upstream // who has been told last; nil for patterns: everyone
-	subs    []subscriber
-	changes map[uint32]*change // by the connection's slot; patterns only
-	more    *extra             // nil while there is nothing in it
+	name  string // the key
+	hash  uint64
+	owner *upstream // who has been told last; nil for patterns: everyone
+	subs  []subscriber
+	more  *extra // nil while there is nothing in it
 
 	pending int32  // ops under way for it: it is not given up while there are any
 	count   uint32 // of a user: how many connections the owner was told of
@@ -40,7 +38,9 @@ type entry struct {
 type extra struct {
 	state wire.State   // what the owner deposited for the next one
 	rooms []membership // of a user
-	unmet bool         // a user's last connection began without an answer of the user's owner
+
+	changes map[uint32]*change // of a pattern: by the connection's slot
+	unmet   bool               // a user's last connection began without an answer of the user's owner
 }
 
 // subscriber is one connection in an entry; subscription is its other end.
@@ -66,6 +66,29 @@ func (e *entry) extra() *extra {
 	return e.more
 }
 
+// realm is where the owner of an entry is.
+func (l *loop) realm(e *entry) *realm {
+	if e.kind == kindTopic {
+		return &l.routers
+	}
+	return &l.presences
+}
+
+// change is what becomes of a connection's subscription; nil: nothing.
+func (e *entry) change(slot uint32) *change {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.changes[slot]
+}
+
+// unchanging forgets it.
+func (e *entry) unchanging(slot uint32) {
+	if e.more != nil {
+		delete(e.more.changes, slot)
+	}
+}
+
 // state is what the next owner is to be told.
 func (e *entry) state() wire.State {
 	if e.more == nil {
@@ -78,7 +101,7 @@ func (e *entry) state() wire.State {
 func (l *loop) topicEntry(name string) *entry {
 	e := l.entries[name]
 	if e == nil {
-		e = &entry{name: name, hash: cluster.Hash(name), realm: &l.routers, pattern: topic.IsPattern(name)}
+		e = &entry{name: name, hash: cluster.Hash(name), pattern: topic.IsPattern(name)}
 		l.entries[name] = e
 		if e.pattern {
 			l.patterns.Set(name, e)
@@ -91,7 +114,7 @@ func (l *loop) topicEntry(name string) *entry {
 func (l *loop) presenceEntry(kind entryKind, key string) *entry {
 	e := l.entries[key]
 	if e == nil {
-		e = &entry{name: key, hash: cluster.Hash(wire.OwnerKey(key)), realm: &l.presences, kind: kind}
+		e = &entry{name: key, hash: cluster.Hash(wire.OwnerKey(key)), kind: kind}
 		l.entries[key] = e
 	}
 	return e

@@ -171,7 +171,7 @@ func (l *loop) send(h uint64) {
 // reach returns the owner that is to answer an op about its entry, and notes it; nil when it
 // cannot be reached.
 func (l *loop) reach(o *op) (*upstream, int) {
-	u, lane := o.entry.realm.ownerOf(o.entry.hash)
+	u, lane := l.realm(o.entry).ownerOf(o.entry.hash)
 	if u == nil || !l.reachable(u.outs[lane]) {
 		return nil, 0
 	}

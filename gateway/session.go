@@ -33,7 +33,7 @@ func (l *loop) sessionOf(c *conn) store.Session {
 	for i := range c.subs {
 		sub := &c.subs[i]
 		e := sub.entry
-		if e.kind != kindTopic && e.kind != kindRoom || e.changes[c.slot] != nil && !e.changes[c.slot].base {
+		if e.kind != kindTopic && e.kind != kindRoom || e.change(c.slot) != nil && !e.change(c.slot).base {
 			continue
 		}
 		saved := savedKey{key: e.name}

@@ -108,7 +108,7 @@ func (l *loop) sendInterest(h uint64, o *op) {
 			l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), kind, i))
 		}
 	} else if l.nats.up.Load() {
-		for _, u := range o.entry.realm.ups {
+		for _, u := range l.realm(o.entry).ups {
 			for lane := range u.outs {
 				o.need++
 				l.endRecord(u, lane, wire.AppendInterest(l.beginRecord(u, lane), kind, i))

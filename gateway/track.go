@@ -267,7 +267,7 @@ func (l *loop) gapToAll(t *track, to wire.Position) {
 	tell := func(e *entry) {
 		for _, s := range e.subs {
 			c := l.conns.at(s.slot)
-			if ch := e.changes[c.slot]; ch != nil && !ch.base {
+			if ch := e.change(c.slot); ch != nil && !ch.base {
 				continue
 			}
 			if !told[c] && !t.skips(c) {

@@ -57,7 +57,7 @@ func (r *registry) left(u *user) {
 
 // goneAway has a user looked at again after ROOM_GRACE: it may come back until then.
 func (r *registry) goneAway(u *user) {
-	if u.connections == 0 && (u.mood != nil || len(u.rooms) > 0) {
+	if u.connections() == 0 && (u.mood != nil || len(u.rooms) > 0) {
 		r.absent.later(u, r.lane.Now().Add(r.cfg.RoomGrace))
 	}
 }
@@ -67,7 +67,7 @@ func (r *registry) tickAbsent(now time.Time) {
 	for _, u := range r.absent.due(now) {
 		switch {
 		case r.users[u.key] != u:
-		case u.connections > 0:
+		case u.connections() > 0:
 			if !u.loaded && r.cfg.Durable != nil && r.lane.Owns(u.key) {
 				r.loadRooms(u)
 			}

@@ -66,7 +66,7 @@ func (r *registry) direct(from owner.Source, p *wire.Publish) {
 		r.deliverDirect(u, from, p)
 		return
 	}
-	if r.cfg.Queue == nil && (u == nil || u.connections == 0) {
+	if r.cfg.Queue == nil && (u == nil || u.connections() == 0) {
 		r.notQueued(from, p, &refusal{protocol.CodeNotFound, "target_user: not here, and queueing is off"})
 		return
 	}
@@ -103,7 +103,7 @@ func clonePublish(p *wire.Publish) wire.Publish {
 // goOn does the next thing for a user's box, until a call is under way or nothing is left.
 func (r *registry) goOn(u *user) {
 	for b := u.box; b != nil && !b.busy && (b.sent == nil || b.sent.late); b = u.box {
-		if u.connections > 0 && !u.begun() {
+		if u.connections() > 0 && !u.begun() {
 			return // until greet
 		}
 		if !r.lane.Owns(u.key) {
@@ -123,7 +123,7 @@ func (r *registry) goOn(u *user) {
 			first := b.held[0]
 			b.held = b.held[1:]
 			b.bytes -= len(first.Payload)
-			if u.connections > 0 {
+			if u.connections() > 0 {
 				r.deliverDirect(u, first.from, &first.Publish)
 			} else {
 				r.appendQueue(u, first)
@@ -152,7 +152,7 @@ func (r *registry) deliverDirect(u *user, from owner.Source, p *wire.Publish) {
 	r.deliverUser(u, p.SentAt, frame)
 	if p.ID != "" {
 		var ack []byte
-		r.frame, ack = protocol.AppendDelivered(r.frame[:0], p.ID, id, u.connections)
+		r.frame, ack = protocol.AppendDelivered(r.frame[:0], p.ID, id, u.connections())
 		r.reply(from, p.Op, p.Conn, ack)
 	}
 }
@@ -224,7 +224,7 @@ func (r *registry) called(u *user, err error) {
 	if b.failed = err != nil; b.failed {
 		b.retryAt = r.lane.Now().Add(retryTime)
 	}
-	if b.to == nil && u.connections > 0 && !u.drained {
+	if b.to == nil && u.connections() > 0 && !u.drained {
 		b.to = &greet{place: u.spots[0].place} // it came while the call was under way
 	}
 	r.goOn(u)
@@ -260,7 +260,7 @@ func (r *registry) arrived(u *user) {
 // readQueue reads the beginning of a user's queue, where there is one, and sends it.
 func (r *registry) readQueue(u *user) {
 	b := u.box
-	if u.connections == 0 {
+	if u.connections() == 0 {
 		b.to = nil
 		return
 	}
@@ -283,7 +283,7 @@ func (r *registry) readQueue(u *user) {
 		return err
 	}, func(err error) {
 		if r.users[u.key] == u && u.box == b && err == nil {
-			if len(entries) > 0 && u.connections > 0 {
+			if len(entries) > 0 && u.connections() > 0 {
 				r.sendPage(u, entries)
 			} else {
 				u.drained, b.to = len(entries) == 0, nil
@@ -339,7 +339,7 @@ func (r *registry) confirmed(c *wire.Confirm) {
 	b.sent = nil
 	if c.Lost {
 		b.to = nil
-		if u.connections > 0 {
+		if u.connections() > 0 {
 			b.to = &greet{place: u.spots[0].place}
 		}
 	}
@@ -372,7 +372,7 @@ func (r *registry) tickQueues(now time.Time) {
 			continue
 		case b.sent != nil && !u.has(b.sent.place):
 			b.sent, b.to = nil, nil
-			if u.connections > 0 {
+			if u.connections() > 0 {
 				b.to = &greet{place: u.spots[0].place}
 			}
 		case b.sent != nil && !b.sent.late && now.Sub(b.sent.at) > confirmTime:

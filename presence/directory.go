@@ -3,7 +3,6 @@ package presence
 import (
 	"slices"
 
-	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -37,7 +36,7 @@ func (d *directory) ensure(key string) *user {
 	u := d.users[key]
 	if u == nil {
 		key = string([]byte(key)) // it aliases a batch
-		u = &user{key: key, hash: cluster.Hash(key)}
+		u = &user{key: key}
 		d.users[key] = u
 	}
 	return u
@@ -60,9 +59,8 @@ func (d *directory) set(u *user, at place, count uint32) {
 	default:
 		u.spots[i].count = count
 	}
-	u.connections += int(count) - int(before)
 	d.total += int(count) - int(before)
-	d.digest(at, u.hash, before, count)
+	d.digest(at, u.hash(), before, count)
 }
 
 func (d *directory) digest(at place, hash uint64, before, after uint32) {
@@ -85,14 +83,13 @@ func (d *directory) digest(at place, hash uint64, before, after uint32) {
 // connections there.
 func (d *directory) forget(gone func(place) bool) (touched []*user) {
 	for _, u := range d.users {
-		had := len(u.spots)
+		had, hash := len(u.spots), u.hash()
 		u.spots = slices.DeleteFunc(u.spots, func(s spot) bool {
 			if !gone(s.place) {
 				return false
 			}
-			u.connections -= int(s.count)
 			d.total -= int(s.count)
-			d.digest(s.place, u.hash, s.count, 0)
+			d.digest(s.place, hash, s.count, 0)
 			return true
 		})
 		if len(u.spots) < had {
@@ -104,10 +101,11 @@ func (d *directory) forget(gone func(place) bool) (touched []*user) {
 
 // drop forgets a user.
 func (d *directory) drop(u *user) {
+	hash := u.hash()
 	for _, s := range u.spots {
-		d.digest(s.place, u.hash, s.count, 0)
+		d.digest(s.place, hash, s.count, 0)
 	}
-	d.total -= u.connections
+	d.total -= u.connections()
 	delete(d.users, u.key)
 }
 

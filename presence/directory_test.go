@@ -40,8 +40,8 @@ func (m directoryModel) check(t *testing.T, d *directory, places []place) {
 			g.Sum += wire.DigestOf(cluster.Hash(key), count)
 			digests[p] = g
 		}
-		if u.connections != connections {
-			t.Fatalf("user %q has %d connections, want %d", key, u.connections, connections)
+		if u.connections() != connections {
+			t.Fatalf("user %q has %d connections, want %d", key, u.connections(), connections)
 		}
 		total += connections
 	}
@@ -181,12 +181,12 @@ func TestDirectorySet(t *testing.T) {
 			}
 			for _, s := range tt.want {
 				connections += int(s.count)
-				if !u.has(s.place) || !d.agrees(s.place, wire.Digest{Users: 1, Sum: wire.DigestOf(u.hash, s.count)}) {
+				if !u.has(s.place) || !d.agrees(s.place, wire.Digest{Users: 1, Sum: wire.DigestOf(u.hash(), s.count)}) {
 					t.Errorf("is not at %v", s)
 				}
 			}
-			if !slices.Equal(u.spots, tt.want) || u.connections != connections || d.total != connections || len(d.digests) != len(tt.want) {
-				t.Errorf("got %+v, %d connections of %d, %d digests; want %+v", u.spots, u.connections, d.total, len(d.digests), tt.want)
+			if !slices.Equal(u.spots, tt.want) || u.connections() != connections || d.total != connections || len(d.digests) != len(tt.want) {
+				t.Errorf("got %+v, %d connections of %d, %d digests; want %+v", u.spots, u.connections(), d.total, len(d.digests), tt.want)
 			}
 		})
 	}

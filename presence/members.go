@@ -60,7 +60,7 @@ func (r *registry) join1(u *user, room string, j joined) {
 // tellEvent tells a user's connections what the owner of a room did to its membership. Those that are in the room
 // by then, or still are, do not hear it from there, where it could come too early or too late.
 func (r *registry) tellEvent(u *user, m *wire.Member) {
-	if m.Tell == "" || u.connections == 0 {
+	if m.Tell == "" || u.connections() == 0 {
 		return
 	}
 	var frame []byte

@@ -45,7 +45,7 @@ func TestUserLooks(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			u := &user{key: wire.UserKey("alice"), connections: tt.connections, mood: tt.mood, seen: then}
+			u := &user{key: wire.UserKey("alice"), spots: []spot{{count: uint32(tt.connections)}}, mood: tt.mood, seen: then}
 			if got := u.public(now); !samePresence(got, tt.public) {
 				t.Errorf("to others: %+v, want %+v", got, tt.public)
 			}
@@ -67,12 +67,12 @@ func samePresence(a, b protocol.UserPresence) bool {
 func TestUserIdle(t *testing.T) {
 	for name, change := range map[string]func(*user){
 		"nothing":     func(*user) {},
-		"connections": func(u *user) { u.connections = 1 },
+		"connections": func(u *user) { u.spots = []spot{{count: 1}} },
 		"mood":        func(u *user) { u.mood = &mood{} },
 		"watch":       func(u *user) { u.watch = &watchers{} },
 		"rooms":       func(u *user) { u.rooms = map[string]joined{"r": {}} },
 		"box":         func(u *user) { u.box = &box{} },
-		"greets":      func(u *user) { u.greets = make([]greet, 1) },
+		"greets":      func(u *user) { u.begins = new([]greet) },
 		"loading":     func(u *user) { u.loading = true },
 		"absence":     func(u *user) { u.absence = &absence{} },
 	} {

@@ -321,7 +321,7 @@ func (r *registry) Moved() {
 				r.claim(u, room, j)
 			}
 		}
-		if len(u.rooms) > 0 && u.connections == 0 {
+		if len(u.rooms) > 0 && u.connections() == 0 {
 			r.goneAway(u)
 		}
 	}
@@ -349,10 +349,10 @@ func (r *registry) Opened() {
 		if u.watch != nil && u.watch.told != nil {
 			r.catchUp(u)
 		}
-		if u.connections == 0 {
+		if u.connections() == 0 {
 			r.goneAway(u)
 		}
-		if u.connections > 0 {
+		if u.connections() > 0 {
 			r.arrived(u)
 		}
 	}

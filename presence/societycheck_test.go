@@ -100,8 +100,8 @@ func (s *society) check() {
 				if u == nil || !r.lane.Owns(u.key) {
 					continue
 				}
-				if u.connections != len(p.conns) {
-					s.Fatalf("%s has %d connections, want %d", name, u.connections, len(p.conns))
+				if u.connections() != len(p.conns) {
+					s.Fatalf("%s has %d connections, want %d", name, u.connections(), len(p.conns))
 				}
 				if m := u.mood; p.moody != (m != nil) || m != nil && (m.status != p.status || m.message != p.words) {
 					s.Fatalf("%s says %+v of itself, want %+v", name, m, p)

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
 )
@@ -8,18 +9,16 @@ import (
 // user is what the owner of a user knows of it. What few users have is behind pointers: most
 // are only somewhere.
 type user struct {
-	key         string
-	hash        uint64
-	spots       []spot
-	connections int
-	told        uint64 // the view by which it was last told
-	seen        int64  // Unix ms: when it was last seen by others; 0: not known here
+	key   string
+	spots []spot
+	told  uint64 // the view by which it was last told
+	seen  int64  // Unix ms: when it was last seen by others; 0: not known here
 
 	mood   *mood             // nil: online, with nothing to say
 	watch  *watchers         // nil: nobody watches
 	rooms  map[string]joined // by the room's key; nil: none
 	box    *box              // nil: no direct message waits, and none is on its way to or from the queue
-	greets []greet           // connections that begin, until the durable rooms are known
+	begins *[]greet          // connections that begin, until the durable rooms are known; nil: none
 
 	absence *absence // when to look whether it is gone for good; nil: not
 
@@ -42,9 +41,27 @@ type greet struct {
 	total uint32 // connections that the user had with it
 }
 
+func (u *user) hash() uint64 { return cluster.Hash(u.key) }
+
+// connections is how many a user has, everywhere.
+func (u *user) connections() (n int) {
+	for _, s := range u.spots {
+		n += int(s.count)
+	}
+	return n
+}
+
+// greets are the connections that begin.
+func (u *user) greets() []greet {
+	if u.begins == nil {
+		return nil
+	}
+	return *u.begins
+}
+
 // begun reports whether a user has a connection that has begun: what is sent to a place where all of
 // them wait for an Answer is lost.
-func (u *user) begun() bool { return u.connections > len(u.greets) }
+func (u *user) begun() bool { return u.connections() > len(u.greets()) }
 
 // stamp notes since when a user has connections at a place.
 func (u *user) stamp(at place, now uint32) {
@@ -80,7 +97,7 @@ func (u *user) name() string { return wire.Name(u.key) }
 
 // idle reports whether nothing is known of a user that is worth keeping.
 func (u *user) idle() bool {
-	return u.connections == 0 && u.mood == nil && u.watch == nil && len(u.rooms) == 0 && u.box == nil && len(u.greets) == 0 &&
+	return u.connections() == 0 && u.mood == nil && u.watch == nil && len(u.rooms) == 0 && u.box == nil && u.begins == nil &&
 		!u.loading && u.absence == nil
 }
 
@@ -103,10 +120,10 @@ func (u *user) public(now int64) protocol.UserPresence {
 
 // own is how a user looks to itself.
 func (u *user) own(now int64) protocol.UserPresence {
-	if u.connections == 0 {
+	if u.connections() == 0 {
 		return u.public(now)
 	}
-	p := protocol.UserPresence{User: u.name(), Status: protocol.StatusOnline, LastSeen: now, Connections: u.connections}
+	p := protocol.UserPresence{User: u.name(), Status: protocol.StatusOnline, LastSeen: now, Connections: u.connections()}
 	if m := u.mood; m != nil {
 		p.Status, p.Message, p.Metadata = m.status, m.message, []byte(m.metadata)
 	}
@@ -118,5 +135,5 @@ func (u *user) hides() bool { return u.mood != nil && u.mood.status == protocol.
 
 // visible reports whether others see that the user is there.
 func (u *user) visible() bool {
-	return u.connections > 0 && !u.hides()
+	return u.connections() > 0 && !u.hides()
 }

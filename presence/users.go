@@ -15,7 +15,7 @@ import (
 // present takes how many connections of a user a gateway loop has now.
 func (r *registry) present(from owner.Source, p *wire.Present) {
 	u := r.user(p.Key)
-	was := u.connections > 0
+	was := u.connections() > 0
 	at := place{from.Gateway, from.Loop}
 	known := u.has(at)
 	r.set(u, at, p.Count)
@@ -28,7 +28,8 @@ func (r *registry) present(from owner.Source, p *wire.Present) {
 	if p.Op == 0 {
 		return
 	}
-	u.greets = append(u.greets, greet{place: at, conn: p.Conn, op: p.Op, total: uint32(u.connections)})
+	begins := append(u.greets(), greet{place: at, conn: p.Conn, op: p.Op, total: uint32(u.connections())})
+	u.begins = &begins
 	if !u.loaded && r.cfg.Durable != nil {
 		r.loadRooms(u)
 		return
@@ -41,7 +42,7 @@ func (r *registry) present(from owner.Source, p *wire.Present) {
 func (r *registry) told(from owner.Source, view uint64, p *wire.Present) {
 	u := r.user(p.Key)
 	u.told = view
-	was := u.connections > 0
+	was := u.connections() > 0
 	at := place{from.Gateway, from.Loop}
 	r.hear(u, p.State)
 	r.set(u, at, p.Count)
@@ -55,7 +56,7 @@ func (r *registry) told(from owner.Source, view uint64, p *wire.Present) {
 	}
 	r.tellRooms(u, at, p.Rooms)
 	r.changed(u, was)
-	if p.Unmet && !u.loaded && u.connections > 0 && r.cfg.Durable != nil {
+	if p.Unmet && !u.loaded && u.connections() > 0 && r.cfg.Durable != nil {
 		r.loadRooms(u)
 	}
 }
@@ -73,10 +74,10 @@ func (r *registry) user(key string) *user {
 // changed goes on where a user may have come or gone; was says whether it had connections before.
 func (r *registry) changed(u *user, was bool) {
 	switch {
-	case !was && u.connections > 0:
+	case !was && u.connections() > 0:
 		r.note(u)
 		r.arrived(u)
-	case was && u.connections == 0:
+	case was && u.connections() == 0:
 		r.left(u)
 	}
 	r.spread(u)
@@ -94,7 +95,11 @@ func (r *registry) note(u *user) {
 // seenNow has it remembered that a user was seen by others until now.
 func (r *registry) seenNow(u *user) {
 	u.seen = r.lane.Now().UnixMilli()
-	if r.cfg.Seen != nil {
+	switch {
+	case r.cfg.Seen == nil:
+	case u.connections() > 0:
+		r.cfg.Seen.Here(u.name(), u.seen)
+	default:
 		r.cfg.Seen.Note(u.name(), u.seen)
 	}
 }
@@ -111,7 +116,7 @@ func (r *registry) tidy(u *user) {
 func (r *registry) giveUp(u *user) {
 	r.drop(u)
 	delete(r.unshown, u)
-	for _, g := range u.greets {
+	for _, g := range u.greets() {
 		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Code: codeUnavailable})
 	}
 	if u.box != nil {
@@ -126,7 +131,7 @@ func (r *registry) forgetPlace(at place) {
 		if s := r.sharings[u.key]; s != nil {
 			r.unsettled[u.key] = s
 		}
-		if u.connections == 0 {
+		if u.connections() == 0 {
 			r.left(u)
 		}
 	}
@@ -134,8 +139,8 @@ func (r *registry) forgetPlace(at place) {
 
 // greet answers the connections that begin: the memberships went to their loops before.
 func (r *registry) greet(u *user) {
-	greets := u.greets
-	u.greets = nil
+	greets := u.greets()
+	u.begins = nil
 	for _, g := range greets {
 		r.answer(owner.Source{Gateway: g.gateway, Loop: g.loop}, &wire.Answer{Op: g.op, Body: binary.LittleEndian.AppendUint32(r.scratch[:0], g.total)})
 		r.opened(u, g)
@@ -259,7 +264,7 @@ func (r *registry) setPresence(from owner.Source, a *wire.Ask) {
 	details, _ := json.Marshal(map[string]string{"status": m.status}) // a string cannot fail
 	r.status(from, a, "presence_set", details)
 	r.show(u)
-	if u.connections == 0 {
+	if u.connections() == 0 {
 		r.goneAway(u)
 	}
 }

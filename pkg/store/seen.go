@@ -55,6 +55,14 @@ func (n *Seen) Note(user string, at int64) {
 	}
 }
 
+// Here is Note of a user who is still here, and will be noted when it is not: should this process end without it. An embedded
+// store ends with the process, and does not remember it.
+func (n *Seen) Here(user string, at int64) {
+	if n.store.embedded == nil {
+		n.Note(user, at)
+	}
+}
+
 // Run writes what was noted, in batches. When ctx is done it writes what is left, within a second,
 // drops and counts what it could not, and returns nil. The Store has to run as long.
 func (n *Seen) Run(ctx context.Context) error {
@@ -151,7 +159,7 @@ func (n *Seen) settle(written []note) {
 			delete(n.pending, b.user)
 		}
 	}
-	if len(n.pending) == 0 && len(written) >= seenBatch { // a map keeps the room that it once needed
+	if len(n.pending) == 0 { // a map keeps the room that it once needed
 		n.pending = make(map[string]int64)
 	}
 	n.store.metrics.seenPending.Set(float64(len(n.pending)))
