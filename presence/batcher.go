@@ -10,7 +10,7 @@ import (
 // batchMost is how many users one call asks for.
 const batchMost = 200
 
-// batcher asks Redis about many users with few calls: what comes while one is under way goes together
+// batcher asks Redis or JetStream about many users with few calls: what comes while one is under way goes together
 // in the next. It is owned by a lane.
 type batcher[V any] struct {
 	lane   *owner.Lane
@@ -30,7 +30,8 @@ type want[V any] struct {
 func (b *batcher[V]) ask(user string, then func(V, error)) {
 	b.wanted = append(b.wanted, want[V]{user, then})
 	if !b.busy {
-		b.next()
+		b.busy = true
+		b.lane.Do(b.next) // when what came with it has been dealt with
 	}
 }
 
@@ -49,7 +50,7 @@ func (b *batcher[V]) next() {
 		return err
 	}, func(err error) {
 		for _, w := range batch {
-			w.then(found[w.user], err) // where Redis is away, what is known all the same
+			w.then(found[w.user], err) // where that is away, what is known all the same
 		}
 		if b.busy = len(b.wanted) > 0; b.busy {
 			b.next()

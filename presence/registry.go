@@ -9,6 +9,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
 	"github.com/realtime-cluster/realtime/pkg/wire"
+	"github.com/realtime-cluster/realtime/presence/durable"
 )
 
 // registry is one lane's share of a presence node: the users and rooms that it owns. It is
@@ -34,15 +35,16 @@ type registry struct {
 	moving      int                // users who belong to another owner now, and whose queue is read or written
 	nextRead    time.Time          // of a queue that a former owner left
 	absent      absences
-	undelivered []wire.Publish     // to a gateway that is gone; within Forget only
-	admitting   map[*hall]struct{} // with admissions
-	asked       map[string]int     // by user's key: requests that wait for lastSeen
-	lastSeen    batcher[int64]     // of users of whom nothing is known here
-	queues      batcher[bool]      // whether anything waits for a user
-	indexes     []indexed          // to be written
-	indexing    bool               // some are being written
-	indexAt     time.Time          // not before, after a failure
-	large       map[*hall]struct{} // rooms whose events are gathered
+	undelivered []wire.Publish        // to a gateway that is gone; within Forget only
+	admitting   map[*hall]struct{}    // with admissions
+	asked       map[string]int        // by user's key: requests that wait for lastSeen
+	userRooms   batcher[durable.List] // their durable rooms
+	lastSeen    batcher[int64]        // of users of whom nothing is known here
+	queues      batcher[bool]         // whether anything waits for a user
+	indexes     []indexed             // to be written
+	indexing    bool                  // some are being written
+	indexAt     time.Time             // not before, after a failure
+	large       map[*hall]struct{}    // rooms whose events are gathered
 	reported    sizes
 	fresh       map[*hall]struct{} // rooms that others told of, and that are not settled yet
 	shelf       *shelf.Shelf       // of the rooms that have a history
@@ -52,6 +54,9 @@ type registry struct {
 
 func newRegistry(l *owner.Lane, cfg *Config, m *metrics, redis, jetstream *crew.Crew, histories *shelf.Config) *registry {
 	r := &registry{lane: l, cfg: cfg, metrics: m, redis: redis, jetstream: jetstream, batch: rand.Uint64()}
+	if cfg.Durable != nil {
+		r.userRooms = batcher[durable.List]{lane: l, crew: jetstream, call: cfg.Durable.UserRooms}
+	}
 	r.lastSeen = batcher[int64]{lane: l, crew: redis, call: cfg.Seen.Read}
 	r.queues = batcher[bool]{lane: l, crew: redis, call: cfg.Queue.Waiting}
 	r.clear()

@@ -2,7 +2,7 @@ package presence
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"time"
@@ -10,6 +10,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/wire"
+	"github.com/realtime-cluster/realtime/presence/durable"
 )
 
 // present takes how many connections of a user a gateway loop has now.
@@ -155,20 +156,16 @@ func (r *registry) loadRooms(u *user) {
 		return
 	}
 	u.loading = true
-	name := string([]byte(u.name()))
-	var rooms []string
-	r.jetstream.Work(r.lane, func(ctx context.Context) (err error) {
-		rooms, err = r.cfg.Durable.UserRooms(ctx, name)
-		return err
-	}, func(err error) {
+	r.userRooms.ask(u.name(), func(list durable.List, err error) {
 		u.loading = false
 		if r.users[u.key] != u {
 			return
 		}
+		err = cmp.Or(err, list.Err)
 		if u.loaded = err == nil; !u.loaded {
 			r.absent.later(u, r.lane.Now().Add(retryTime))
 		}
-		for _, room := range rooms {
+		for _, room := range list.Rooms {
 			if key := wire.RoomKey(room); u.rooms[key].version == 0 {
 				r.claim(u, key, joined{durable: true})
 				r.enter(u, key, u.rooms[key].version)

@@ -15,6 +15,7 @@ type memory struct {
 	mu       sync.Mutex
 	sessions map[sessionHash]record // guarded by mu
 	seen     map[string]sight       // guarded by mu: by user
+	queued   map[string]uint64      // guarded by mu: how often something was queued for a user who may have a queue
 	swept    time.Time              // guarded by mu
 }
 
@@ -37,6 +38,7 @@ func newMemory() *memory {
 		seed:     maphash.MakeSeed(),
 		sessions: make(map[sessionHash]record),
 		seen:     make(map[string]sight),
+		queued:   make(map[string]uint64),
 	}
 }
 
@@ -150,6 +152,29 @@ func (m *memory) lastSeen(user string, now time.Time) (at int64, ok bool) {
 	defer m.mu.Unlock()
 	s, ok := m.seen[user]
 	return s.at, ok && s.until > now.UnixMilli()
+}
+
+// queue notes that something is about to be queued for a user.
+func (m *memory) queue(user string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queued[user]++
+}
+
+// mayWait is how often something was queued for a user, since it was last found that nothing waits.
+func (m *memory) mayWait(user string) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.queued[user]
+}
+
+// nothingWaits forgets a user for whom nothing waited, unless something was queued since mayWait.
+func (m *memory) nothingWaits(user string, times uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.queued[user] == times {
+		delete(m.queued, user)
+	}
 }
 
 // tick drops what has expired, now and then.

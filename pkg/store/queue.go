@@ -37,6 +37,9 @@ func NewQueue(s *Store, l Limits) *Queue { return &Queue{s, l} }
 // From and ID is in the queue, m is taken for a repeat of it and dropped: after ErrUnavailable it is safe to try
 // again.
 func (q *Queue) Append(ctx context.Context, user string, m Message) error {
+	if e := q.store.embedded; e != nil {
+		e.memory.queue(user)
+	}
 	var reply []any
 	err := q.store.breaker.do(ctx, once, func(ctx context.Context) (err error) {
 		reply, err = appendScript.Run(ctx, q.store.client, queueKeys(user),
@@ -117,6 +120,18 @@ func (q *Queue) read(ctx context.Context, user, after string, limit int) ([]any,
 // Waiting returns those of users for whom something waits, or has waited a moment ago: one call for
 // some hundred users, much cheaper than Read for each.
 func (q *Queue) Waiting(ctx context.Context, users []string) (map[string]bool, error) {
+	var times []uint64
+	if e := q.store.embedded; e != nil { // whose Redis costs more than anything else when a user comes
+		var some []string
+		for _, user := range users {
+			if n := e.memory.mayWait(user); n > 0 {
+				some, times = append(some, user), append(times, n)
+			}
+		}
+		if users = some; len(some) == 0 {
+			return nil, nil
+		}
+	}
 	replies, err := q.store.pipeline(ctx, func(p redis.Pipeliner) {
 		for _, user := range users {
 			p.Exists(ctx, queueKeys(user)[0])
@@ -129,6 +144,8 @@ func (q *Queue) Waiting(ctx context.Context, users []string) (map[string]bool, e
 	for i, r := range replies {
 		if n, _ := r.(*redis.IntCmd).Result(); n > 0 {
 			waiting[users[i]] = true
+		} else if times != nil {
+			q.store.embedded.memory.nothingWaits(users[i], times[i])
 		}
 	}
 	return waiting, nil

@@ -39,6 +39,7 @@ func TestSuite(t *testing.T) {
 		{"keys expire", testKeysExpire},
 		{"repeat", testRepeat},
 		{"users", testUsers},
+		{"waiting", testWaiting},
 		{"payloads", testPayloads},
 		{"concurrent", testConcurrent},
 		{"not ours", testForeign},
@@ -422,4 +423,34 @@ func testForeign(t *testing.T, s opened) {
 	if err := s.Health(); err != nil {
 		t.Error(err)
 	}
+}
+
+// testWaiting: who has a queue is told so, who never had one or whose queue is gone is not.
+func testWaiting(t *testing.T, s opened) {
+	limits := ample
+	limits.TTL = 300 * time.Millisecond
+	q := NewQueue(s.Store, limits)
+	want := func(users ...string) {
+		t.Helper()
+		got, err := q.Waiting(t.Context(), []string{"waiting a", "waiting b", "waiting nobody"})
+		if err != nil || len(got) != len(users) {
+			t.Fatalf("waiting %v, %v, want %q", got, err, users)
+		}
+		for _, user := range users {
+			if !got[user] {
+				t.Fatalf("waiting %v, want %q", got, users)
+			}
+		}
+	}
+	want()
+	appendAll(t, q, "waiting a", message("x", 1))
+	want("waiting a")
+	appendAll(t, q, "waiting b", message("x", 2))
+	want("waiting a", "waiting b")
+	eventually(t, 5*time.Second, "the queues are gone", func() bool {
+		got, err := q.Waiting(t.Context(), []string{"waiting a", "waiting b"})
+		return err == nil && len(got) == 0
+	})
+	appendAll(t, q, "waiting a", message("x", 3))
+	want("waiting a")
 }

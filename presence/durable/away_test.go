@@ -18,9 +18,10 @@ func everyCall(ctx context.Context, r *Rooms) map[string]error {
 	_, load := r.Load(ctx, "r")
 	_, put := r.Put(ctx, "r", 1, "u", Member{})
 	_, drop := r.Drop(ctx, "r", 1, "u")
-	_, list := r.UserRooms(ctx, "u")
+	_, list := r.UserRooms(ctx, []string{"u"})
+	_, lists := r.UserRooms(ctx, []string{"u", "v"})
 	return map[string]error{
-		"load": load, "put": put, "drop": drop, "list": list,
+		"load": load, "put": put, "drop": drop, "list": list, "lists": lists,
 		"create": r.Create(ctx, &room), "delete": r.Delete(ctx, "r", 1),
 		"add": r.AddUserRoom(ctx, "u", "r"), "remove": r.RemoveUserRoom(ctx, "u", "r"),
 	}

@@ -38,7 +38,7 @@ func BenchmarkLoadUnknown(b *testing.B) {
 func BenchmarkUserRooms(b *testing.B) {
 	kinds(b, func(b *testing.B, r *Rooms) {
 		for b.Loop() {
-			if _, err := r.UserRooms(b.Context(), "nobody"); err != nil {
+			if _, err := r.UserRooms(b.Context(), []string{"nobody"}); err != nil {
 				b.Fatal(err)
 			}
 		}

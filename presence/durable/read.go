@@ -33,6 +33,33 @@ func (r *Rooms) latest(ctx context.Context, filter string) (stored, error) {
 	return storedOf(m), nil
 }
 
+// lasts reads the last message of each of some subjects, where there is one, from any replica, which may be a moment behind. add may be told one
+// twice.
+func (r *Rooms) lasts(ctx context.Context, subjects []string, add func(subject string, s stored)) error {
+	if len(subjects) == 1 {
+		s, err := r.direct(ctx, subjects[0])
+		if err == nil {
+			add(subjects[0], s)
+		}
+		return err
+	}
+	var left uint64
+	err := jsstream.Ask(ctx, func(ctx context.Context) (err error) {
+		q := jsstream.Query{Last: subjects, Batch: len(subjects)}
+		left, err = jsstream.Batch(ctx, r.conn, stream, q, func(m jsstream.Message) { add(m.Subject, storedOf(m)) })
+		return err
+	})
+	if err != nil || left == 0 {
+		return err
+	}
+	// More bytes than the server sends at once.
+	half := len(subjects) / 2
+	if err := r.lasts(ctx, subjects[:half], add); err != nil {
+		return err
+	}
+	return r.lasts(ctx, subjects[half:], add)
+}
+
 // direct reads a subject's last message from any replica, which may be a moment behind.
 func (r *Rooms) direct(ctx context.Context, at string) (stored, error) {
 	var msg *nats.Msg

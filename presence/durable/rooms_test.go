@@ -17,6 +17,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/pkg/jsstream"
 	"github.com/realtime-cluster/realtime/pkg/jsstream/streamtest"
+	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
 // want loads a room and compares it, but for the revision, which it returns.
@@ -264,8 +265,7 @@ func TestNames(t *testing.T) {
 		want(t, r, room)
 	}
 	for i, user := range users {
-		got, err := r.UserRooms(ctx, user)
-		ok(t, err)
+		got := roomsOf(t, r, user)
 		var all []string
 		for j := i; j < len(rooms); j += len(users) {
 			all = append(all, rooms[j])
@@ -295,9 +295,10 @@ func TestBadNames(t *testing.T) {
 	_, load := r.Load(ctx, "")
 	_, put := r.Put(ctx, "r", 1, "", Member{})
 	_, drop := r.Drop(ctx, "r", 1, longUser)
-	_, list := r.UserRooms(ctx, longUser)
+	lists, err := r.UserRooms(ctx, []string{longUser, "u"})
+	ok(t, err)
 	for name, err := range map[string]error{
-		"load": load, "put": put, "drop": drop, "list": list,
+		"load": load, "put": put, "drop": drop, "list": lists[longUser].Err,
 		"create":  r.Create(ctx, &Room{Name: long, Owner: "a"}),
 		"owner":   r.Create(ctx, &Room{Name: "a"}),
 		"members": r.Create(ctx, &Room{Name: "a", Owner: "a", Members: map[string]Member{"": {}}}),
@@ -310,7 +311,7 @@ func TestBadNames(t *testing.T) {
 		}
 	}
 	// What is too big for a message is not JetStream's fault.
-	err := r.Create(ctx, &Room{Name: "big", Owner: "a", Metadata: make([]byte, 2<<20)})
+	err = r.Create(ctx, &Room{Name: "big", Owner: "a", Metadata: make([]byte, 2<<20)})
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		t.Errorf("metadata of 2 MiB: %v", err)
 	}
@@ -318,12 +319,58 @@ func TestBadNames(t *testing.T) {
 	wantError(t, err, ErrNotFound)
 }
 
+// roomsOf lists the rooms of a user alone, and together with others.
+func roomsOf(t *testing.T, r *Rooms, user string) []string {
+	t.Helper()
+	alone, err := r.UserRooms(t.Context(), []string{user})
+	ok(t, err)
+	together, err := r.UserRooms(t.Context(), []string{"nobody", user, user + "x", "nobody else"})
+	ok(t, err)
+	for _, l := range []List{alone[user], together[user]} {
+		ok(t, l.Err)
+		slices.Sort(l.Rooms)
+	}
+	if !slices.Equal(alone[user].Rooms, together[user].Rooms) || len(together["nobody"].Rooms) > 0 {
+		t.Fatalf("rooms %q alone, %q together, and nobody's %q", alone[user], together[user], together["nobody"])
+	}
+	return alone[user].Rooms
+}
+
+// TestManyUserRooms: more than the server sends at once is asked for in parts, and what cannot be read is that user's alone.
+func TestManyUserRooms(t *testing.T) {
+	r, ctx := single(t), t.Context()
+	const users, rooms = 200, 30
+	ok(t, r.AddUserRoom(ctx, "the first", "makes the bucket"))
+	var all []string
+	for u := range users {
+		user := fmt.Sprint("user ", u)
+		all = append(all, user)
+		doc := userRooms{Version: version}
+		for i := range rooms {
+			doc.Rooms = append(doc.Rooms, natskey.Escape(fmt.Sprint(strings.Repeat("long", 200), i)))
+		}
+		_, err := r.write(ctx, userSubject(user), encode(doc), userSubject(user), 0)
+		ok(t, err)
+	}
+	_, err := r.write(ctx, userSubject("broken"), []byte("{"), userSubject("broken"), 0)
+	ok(t, err)
+	lists, err := r.UserRooms(ctx, append(all, "broken"))
+	ok(t, err)
+	for _, user := range all {
+		if l := lists[user]; l.Err != nil || len(l.Rooms) != rooms {
+			t.Fatalf("%s has %d rooms, %v", user, len(l.Rooms), l.Err)
+		}
+	}
+	if lists["broken"].Err == nil {
+		t.Error("a broken list is not reported")
+	}
+}
+
 func TestUserRooms(t *testing.T) {
 	r, ctx := single(t), t.Context()
 	list := func(want ...string) {
 		t.Helper()
-		got, err := r.UserRooms(ctx, "u")
-		ok(t, err)
+		got := roomsOf(t, r, "u")
 		slices.Sort(got)
 		if !slices.Equal(got, want) || got == nil != (want == nil) {
 			t.Fatalf("rooms %q, want %q", got, want)

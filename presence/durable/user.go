@@ -4,41 +4,60 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/realtime-cluster/realtime/pkg/jsstream"
 	"github.com/realtime-cluster/realtime/pkg/natskey"
 )
 
-// UserRooms lists the durable rooms of a user, in no particular order; nil if there are none. It is one
-// read of any replica, which may be some milliseconds behind.
-func (r *Rooms) UserRooms(ctx context.Context, user string) ([]string, error) {
-	if err := checkUser(user); err != nil {
-		return nil, err
+// List is the durable rooms of a user, in no particular order, or why they cannot be told though NATS is there.
+type List struct {
+	Rooms []string
+	Err   error
+}
+
+// UserRooms lists the durable rooms of users, at most jsstream.MaxLast of them; who has none is not in it. It is one
+// read of any replica, which may be some milliseconds behind. It fails with ErrUnavailable.
+func (r *Rooms) UserRooms(ctx context.Context, users []string) (lists map[string]List, err error) {
+	lists = make(map[string]List)
+	of := make(map[string]string, len(users)) // user by subject
+	for _, user := range users {
+		if err := checkUser(user); err != nil {
+			lists[user] = List{Err: err}
+			continue
+		}
+		of[userSubject(user)] = user
 	}
-	var rooms []string
-	err := r.call(ctx, "user_rooms", func(ctx context.Context) error {
-		s, err := r.direct(ctx, userSubject(user))
-		if err != nil || !s.exists() {
-			return err
-		}
-		doc, err := decode[userRooms](s.data, "a user's rooms")
-		if err != nil {
-			return err
-		}
-		for _, token := range doc.Rooms {
-			room, ok := natskey.Unescape(token)
-			if !ok {
-				return fmt.Errorf("read a user's rooms: name %q", token)
+	if len(of) == 0 {
+		return lists, nil
+	}
+	err = r.call(ctx, "user_rooms", func(ctx context.Context) error {
+		return r.lasts(ctx, slices.Collect(maps.Keys(of)), func(subject string, s stored) {
+			if user, ok := of[subject]; ok && s.exists() {
+				lists[user] = listOf(s)
 			}
-			rooms = append(rooms, room)
-		}
-		return nil
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return rooms, nil
+	return lists, nil
+}
+
+func listOf(s stored) (l List) {
+	doc, err := decode[userRooms](s.data, "a user's rooms")
+	if err != nil {
+		return List{Err: err}
+	}
+	for _, token := range doc.Rooms {
+		room, ok := natskey.Unescape(token)
+		if !ok {
+			return List{Err: fmt.Errorf("read a user's rooms: name %q", token)}
+		}
+		l.Rooms = append(l.Rooms, room)
+	}
+	return l
 }
 
 // AddUserRoom adds a room to the list of a user, unless it is there. It fails with ErrUnavailable, and
