@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // commandSize is that of a command: the size of a frame, the first socket and
@@ -38,7 +40,7 @@ func bareProgram(args []string) error {
 	if err != nil {
 		return fmt.Errorf("number of sockets: %w", err)
 	}
-	if err := raiseDescriptors(); err != nil {
+	if _, err := usage.RaiseDescriptors(); err != nil {
 		return err
 	}
 	fds, err := acceptRaw(n)

@@ -64,7 +64,7 @@ func small(t *testing.T, fault string) settings {
 		t.Fatal(err)
 	}
 	set.env = []string{"STAND_IN=" + fault}
-	set.patience = 500 * time.Millisecond
+	set.patience, set.brisk = 500*time.Millisecond, true
 	return set
 }
 
@@ -82,7 +82,7 @@ func TestReportIsComplete(t *testing.T) {
 			t.Errorf("scenario %+v", *s)
 		}
 	}
-	if len(rep.Idle) != 4 || rep.Idle[0].BytesPerConnection <= 0 || len(rep.Idle[0].Samples) != 3 {
+	if len(rep.Idle) != 4 || rep.Idle[0].BytesFromNone <= 0 || rep.Idle[3].Connect.Min <= 0 || len(rep.Idle[3].BytesRoles) != 5 {
 		t.Errorf("idle %+v", rep.Idle)
 	}
 	var out strings.Builder
@@ -238,23 +238,6 @@ func TestQuantilesAreOnePercentTooLongAtMost(t *testing.T) {
 	}
 	if s := second.spread(); s.N != 1000 || s.Max != 1000 || (&histogram{}).quantile(0.5) != 0 {
 		t.Errorf("%+v", s)
-	}
-}
-
-func TestCPUTimeFollowsTheClock(t *testing.T) {
-	pid := os.Getpid()
-	before, err := cpuTime(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
-	}
-	after, err := cpuTime(pid)
-	if d := after - before; err != nil || d < 10*time.Millisecond || d > time.Second {
-		t.Errorf("50 ms of work count as %v, %v", d, err)
-	}
-	if rss, err := residentBytes(pid); err != nil || rss < 1<<20 {
-		t.Errorf("resident %d, %v", rss, err)
 	}
 }
 

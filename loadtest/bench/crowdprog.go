@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // crowdRoom is the room that crowds join.
@@ -22,7 +23,7 @@ const joinWindow = 64
 // crowdMain is the crowd program: it takes orders from its input until that ends,
 // and reads its sockets meanwhile.
 func crowdMain() int {
-	if err := raiseDescriptors(); err != nil {
+	if _, err := usage.RaiseDescriptors(); err != nil {
 		fmt.Fprintln(os.Stderr, "crowd:", err)
 		return 1
 	}

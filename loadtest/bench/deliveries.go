@@ -10,6 +10,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // settle lets what follows the last delivery of a round end before clocks are read.
@@ -141,7 +142,7 @@ func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (
 // of a round.
 func costOf(ctx context.Context, pid int, f round) (cost float64, n int, err error) {
 	time.Sleep(settle)
-	before, err := cpuTime(pid)
+	before, err := usage.CPU(pid)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -149,7 +150,7 @@ func costOf(ctx context.Context, pid int, f round) (cost float64, n int, err err
 		return 0, n, err
 	}
 	time.Sleep(settle)
-	after, err := cpuTime(pid)
+	after, err := usage.CPU(pid)
 	return micros(after-before, n), n, err
 }
 
@@ -255,7 +256,7 @@ func (b *bench) groupSize(g int) int {
 // be measured instead.
 func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error {
 	const look, idle = 2 * time.Millisecond, 50 * time.Microsecond
-	last, err := cpuTime(pid)
+	last, err := usage.CPU(pid)
 	if err != nil {
 		return err
 	}
@@ -265,7 +266,7 @@ func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error 
 			break // for pollUntil to tell
 		}
 		time.Sleep(look)
-		now, err := cpuTime(pid)
+		now, err := usage.CPU(pid)
 		if err != nil {
 			return err
 		}

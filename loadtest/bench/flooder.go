@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // flood is what a flooder is told: the same frame again and again, whatever the server says.
@@ -66,14 +68,14 @@ func inundate(f flood) (*inundation, error) {
 	p := &flooder{flood: f, size: len(frame), got: inundation{Closes: make(map[string]int)}}
 	p.frames = slices.Repeat(frame, max(1, int(floodLate.Seconds()*float64(f.Rate))))
 	begin := time.Now()
-	before, err := cpuTime(os.Getpid())
+	before, err := usage.CPU(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	if err := p.run(begin); err != nil {
 		return nil, err
 	}
-	after, err := cpuTime(os.Getpid())
+	after, err := usage.CPU(os.Getpid())
 	p.got.CPU = 100 * float64(after-before) / float64(time.Since(begin))
 	p.got.Answers = int(p.answers.Load())
 	return &p.got, err

@@ -4,44 +4,43 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
-// memory is the size of a server at one moment, in bytes.
-type memory struct {
-	Sockets int   `json:"sockets"`
-	RSS     int64 `json:"rss"`
-	Heap    int64 `json:"heap_inuse"`  // 0 when /metrics does not tell
-	Stack   int64 `json:"stack_inuse"` // likewise
-}
+// topics of idle connections.
+const (
+	sharedTopic = "one topic"
+	ownTopics   = "a topic each"
+)
 
-// measureIdle does it with the whole cluster in one process, and then with a process
-// for each role.
+// measureIdle fills fresh servers with connections, each of another user, that subscribe to one topic or each to its own and then do nothing.
 func measureIdle(ctx context.Context, set settings, log io.Writer) (reps []idleReport, err error) {
-	for _, spec := range []cluster.Spec{
-		{All: 1},
-		{NATS: 1, Redis: true, Gateways: 1, Routers: 1, Presences: 1},
-	} {
-		more, err := fill(ctx, set, spec, log)
-		if err != nil {
-			return nil, err
+	for _, in := range oneAndSplit {
+		for _, topics := range []string{sharedTopic, ownTopics} {
+			rep, err := fill(ctx, set, in.spec, topics, log)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", in.name, topics, err)
+			}
+			rep.Name, rep.Topics = in.name, topics
+			reps = append(reps, *rep)
 		}
-		reps = append(reps, more...)
 	}
 	return reps, nil
 }
 
-// fill fills fresh servers with connections, each of another user, that are subscribed to one
-// topic and do nothing, and looks at their memory before, at a fifth, and at the
-// end: what the start of the first connections costs once is in the first
-// figure and not in the slope.
-func fill(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (reps []idleReport, err error) {
+// idleSteps are the parts of the connections after which fill looks: the first fifth brings what the first connections cost once, and
+// the others are what further ones cost.
+const idleSteps = 5
+
+// fill looks at the memory of the servers before, after the first fifth and at the end, and at the CPU time that each
+// fifth takes to connect, but the first.
+func fill(ctx context.Context, set settings, spec cluster.Spec, topics string, log io.Writer) (rep *idleReport, err error) {
 	sys, err := startSystem(ctx, set, spec)
 	if err != nil {
 		return nil, err
@@ -52,75 +51,82 @@ func fill(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (
 		return nil, err
 	}
 	defer sw.Close()
-	var servers []*cluster.Process
-	for _, p := range sys.cluster.Processes() {
-		if p.Role != cluster.NATS && p.Role != cluster.Redis {
-			servers = append(servers, p)
-			reps = append(reps, idleReport{Role: p.Role})
-		}
+	rep = &idleReport{Sockets: set.idle}
+	servers := sys.cluster.Processes()
+	if rep.before, err = settledMemory(ctx, set.brisk, servers, sw); err != nil {
+		return nil, err
 	}
-	for _, n := range []int{0, set.idle / 5, set.idle} {
-		fmt.Fprintf(log, "idle: %d sockets\n", n)
-		err := sw.Dial(ctx, sys.addrs[0], n-sw.Len(), func(i int) (swarm.Greeting, error) { return greeting(i, topicAll) })
+	for step := range idleSteps {
+		n := set.idle*(step+1)/idleSteps - sw.Len()
+		fmt.Fprintf(log, "idle: %d sockets, %s\n", sw.Len()+n, topics)
+		used, err := sys.costOf(func() error { return connectIdle(ctx, sys, sw, n, topics) })
 		if err != nil {
 			return nil, fmt.Errorf("connect: %w", err)
 		}
-		if err := settleMemory(ctx, servers, sw); err != nil {
-			return nil, err
+		if step > 0 {
+			rep.connects = append(rep.connects, micros(used.sum(), n))
+			rep.roles = append(rep.roles, used.per(n))
 		}
-		for i, p := range servers {
-			m, err := memoryOf(ctx, p)
-			if err != nil {
+		if step == 0 {
+			if rep.fifth, err = settledMemory(ctx, set.brisk, servers, sw); err != nil {
 				return nil, err
 			}
-			m.Sockets = n
-			reps[i].Samples = append(reps[i].Samples, m)
 		}
 	}
-	for i := range reps {
-		reps[i].finish()
+	if rep.all, err = settledMemory(ctx, set.brisk, servers, sw); err != nil {
+		return nil, err
 	}
-	return reps, nil
+	rep.finish()
+	return rep, nil
 }
 
-// settleMemory waits until the resident sizes have stood still for five seconds, in which a quiet process gives memory back, within
-// one part in two hundred, but not longer than 20 s.
-func settleMemory(ctx context.Context, servers []*cluster.Process, sw *swarm.Swarm) error {
-	const step, still = 250 * time.Millisecond, 20
-	was := make([]int64, len(servers))
-	same := 0
-	for end := time.Now().Add(20 * time.Second); same < still && time.Now().Before(end); {
-		same++
-		for i, p := range servers {
-			rss, err := residentBytes(p.PID())
-			if err != nil {
-				return err
+// connectIdle opens n more sockets, an equal part of them at each gateway.
+func connectIdle(ctx context.Context, sys *system, sw *swarm.Swarm, n int, topics string) error {
+	for at, addr := range sys.addrs {
+		some := n*(at+1)/len(sys.addrs) - n*at/len(sys.addrs)
+		err := sw.Dial(ctx, addr, some, func(i int) (swarm.Greeting, error) {
+			if topics == ownTopics {
+				return greeting(i, "own."+userName(i))
 			}
-			if diff := rss - was[i]; max(diff, -diff) > was[i]/200 {
-				was[i], same = rss, 0
-			}
-		}
-		// Polling notices a server that closes the sockets.
-		if err := pollFor(sw, step); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
+			return greeting(i, topicAll)
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func memoryOf(ctx context.Context, p *cluster.Process) (m memory, err error) {
-	if m.RSS, err = residentBytes(p.PID()); err != nil {
-		return m, err
+// settledMemory is the resident size of all processes of each role, once it has stood still for five seconds, in which a quiet process gives memory back, within
+// one part in two hundred, but after 20 s at the latest.
+func settledMemory(ctx context.Context, brisk bool, servers []*cluster.Process, sw *swarm.Swarm) (resident map[cluster.Role]int64, err error) {
+	const step, still = 250 * time.Millisecond, 20
+	was := make([]int64, len(servers))
+	same := 0
+	patience := 20 * time.Second
+	if brisk {
+		patience = time.Second
 	}
-	for name, at := range map[string]*int64{"go_memstats_heap_inuse_bytes": &m.Heap, "go_memstats_stack_inuse_bytes": &m.Stack} {
-		v, err := p.Metric(ctx, name, nil)
-		if err != nil && !errors.Is(err, cluster.ErrNoMetric) {
-			return m, err
+	for end := time.Now().Add(patience); same < still && time.Now().Before(end); {
+		same++
+		resident = make(map[cluster.Role]int64)
+		for i, p := range servers {
+			rss, err := usage.Resident(p.PID())
+			if err != nil {
+				return nil, err
+			}
+			if diff := rss - was[i]; max(diff, -diff) > was[i]/200 {
+				was[i], same = rss, 0
+			}
+			resident[p.Role] += rss
 		}
-		*at = int64(v)
+		// Polling notices a server that closes the sockets.
+		if err := pollFor(sw, step); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
-	return m, nil
+	return resident, nil
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 func main() {
@@ -39,7 +41,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := raiseDescriptors(); err != nil {
+	if _, err := usage.RaiseDescriptors(); err != nil {
 		return err
 	}
 	rep, err := measure(ctx, set, log)

@@ -31,7 +31,7 @@ func (rep *report) print(out io.Writer) error {
 		fmt.Fprintf(w, "SetPresence\t%s\n", p.Set.columns())
 		fmt.Fprintf(w, "connect, handshake included\t%s\n", p.Connect.columns())
 		fmt.Fprintf(w, "disconnect\t%s\n", p.Disconnect.columns())
-		fmt.Fprintf(w, "CPU a change: %s\n", roleCosts(p.CPU))
+		fmt.Fprintf(w, "CPU a change: %s\n", roleFigures(p.CPU, "µs"))
 	}
 	if g := rep.Ghosts; g != nil {
 		fmt.Fprintf(w, "\nghosts, kill -9 of a gateway with %d users\tusers\tp50 ms\tp99 ms\tmax ms\n", g.Users)
@@ -41,12 +41,12 @@ func (rep *report) print(out io.Writer) error {
 		fmt.Fprintf(w, "\n%s, %d a second\tmessages\tp50 ms\tp99 ms\tmax ms\tCPU µs/message: median (min–max)\tratio\n", d.Name, d.Rate)
 		fmt.Fprintf(w, "DirectMessage\t%s\t%s\t%.2f\n", d.Direct.Latency.columns(), d.Direct.CPU, d.Ratio)
 		fmt.Fprintf(w, "Broadcast to one subscriber\t%s\t%s\n", d.Broadcast.Latency.columns(), d.Broadcast.CPU)
-		fmt.Fprintf(w, "a DirectMessage: %s\na Broadcast: %s\n", roleCosts(d.Direct.Roles), roleCosts(d.Broadcast.Roles))
+		fmt.Fprintf(w, "a DirectMessage: %s\na Broadcast: %s\n", roleFigures(d.Direct.Roles, "µs"), roleFigures(d.Broadcast.Roles, "µs"))
 	}
 	if r := rep.Room; r != nil {
 		fmt.Fprintf(w, "\nroom of %d members: joined in %.1f s, %.1f events to each of them, %.0f bytes of the presence nodes per member\n",
 			r.Members, r.JoinSeconds, r.EventsPerMember, r.PresenceBytes)
-		fmt.Fprintf(w, "CPU a join: %.0f µs: %s\n", r.JoinCPU, roleCosts(r.JoinRoles))
+		fmt.Fprintf(w, "CPU a join: %.0f µs: %s\n", r.JoinCPU, roleFigures(r.JoinRoles, "µs"))
 		fmt.Fprintln(w, "a message to all\tdeliveries\tp50 ms\tp99 ms\tmax ms\tCPU µs/delivery: median (min–max)\tratio")
 		fmt.Fprintf(w, "RoomMessage\t%s\t%s\t%.2f\n", r.Room.Latency.columns(), r.Room.CPU, r.Ratio)
 		fmt.Fprintf(w, "Broadcast\t%s\t%s\n", r.Topic.Latency.columns(), r.Topic.CPU)
@@ -73,19 +73,18 @@ func printIdle(w io.Writer, list []idleReport) {
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nidle, each another user, subscribed to one topic\tresident\tGo heap\tGo stacks\tbytes/connection\tslope\tof the heap")
+	fmt.Fprintln(w, "\nidle, each another user\tsubscribed to\tresident\tbytes/connection\tby role\tfrom none\tconnect, CPU µs: median (min–max)\tby role")
 	for _, r := range list {
-		first, last := r.Samples[0], r.Samples[len(r.Samples)-1]
-		fmt.Fprintf(w, "%s, %d sockets\t%s → %s\t%s → %s\t%s\t%.0f\t%.0f\t%.0f\n", r.Role, last.Sockets, mega(first.RSS), mega(last.RSS),
-			mega(first.Heap), mega(last.Heap), mega(last.Stack), r.BytesPerConnection, r.SlopeBytes, r.HeapBytes)
+		fmt.Fprintf(w, "%d sockets, %s\t%s\t%s → %s\t%.0f\t%s\t%.0f\t%s\t%s\n", r.Sockets, r.Name, r.Topics,
+			mega(r.Resident["before"]), mega(r.Resident["after"]), r.Bytes, roleFigures(r.BytesRoles, "B"), r.BytesFromNone, r.Connect, roleFigures(r.ConnectRoles, "µs"))
 	}
 }
 
-// roleCosts lists what each role uses, in microseconds.
-func roleCosts(m map[cluster.Role]float64) string {
+// roleFigures lists a figure of each role.
+func roleFigures(m map[cluster.Role]float64, unit string) string {
 	var list []string
 	for _, role := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, fmt.Sprintf("%s %.0f µs", role, m[role]))
+		list = append(list, fmt.Sprintf("%s %.0f %s", role, m[role], unit))
 	}
 	return strings.Join(list, ", ")
 }

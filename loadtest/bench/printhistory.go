@@ -25,7 +25,7 @@ func printHistory(w io.Writer, list []historyReport) {
 				stored, live := &way.both.Stored, &way.both.Live
 				fmt.Fprintf(w, "%s, history\t%s\t%.2f\t%.1f\n", way.name, stored.columns(), way.both.Ratio, stored.PerEntry)
 				fmt.Fprintf(w, "%s, none\t%s\n", way.name, live.columns())
-				fmt.Fprintf(w, "  a message with history: %s\n  without: %s\n", roleCosts(stored.Roles), roleCosts(live.Roles))
+				fmt.Fprintf(w, "  a message with history: %s\n  without: %s\n", roleFigures(stored.Roles, "µs"), roleFigures(live.Roles, "µs"))
 			}
 		}
 	}
@@ -45,9 +45,9 @@ func printRecovery(w io.Writer, r *recoveryReport) {
 	for _, b := range r.Ways {
 		fmt.Fprintf(w, "%s\t%.1f s\t%.0f\t%.0f\t%.0f\t%.2f µs\n", b.Name, b.Seconds, b.Client.P50, b.Client.P99, b.CPU, b.PerDelivery)
 	}
-	fmt.Fprintf(w, "a client that missed nothing: %s\n", roleCosts(r.Connect.Roles))
+	fmt.Fprintf(w, "a client that missed nothing: %s\n", roleFigures(r.Connect.Roles, "µs"))
 	for _, b := range r.Ways {
-		fmt.Fprintf(w, "%s: %d clients have all %d in order, %d sessions resumed; %s\n", b.Name, b.Client.N, r.Missed, b.Resumed, roleCosts(b.Roles))
+		fmt.Fprintf(w, "%s: %d clients have all %d in order, %d sessions resumed; %s\n", b.Name, b.Client.N, r.Missed, b.Resumed, roleFigures(b.Roles, "µs"))
 		fmt.Fprintf(w, "  reads of JetStream: %d ends of histories, %d pages; pages: %d from the owner's memory, %d asked for by gateways, %d sent to clients\n",
 			b.Loads, b.StoreReads, b.MemoryReads, b.Fetches, b.Pages)
 	}
@@ -67,7 +67,7 @@ func printSession(w io.Writer, r *sessionReport) {
 		{"CPU µs a second, with one message a second", &r.With.Second, &r.Without.Second},
 	} {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\n", s.name, s.with.CPU, s.not.CPU, s.with.CPU.Median/s.not.CPU.Median)
-		fmt.Fprintf(w, "  with: %s\n  without: %s\n", roleCosts(s.with.Roles), roleCosts(s.not.Roles))
+		fmt.Fprintf(w, "  with: %s\n  without: %s\n", roleFigures(s.with.Roles, "µs"), roleFigures(s.not.Roles, "µs"))
 	}
 	fmt.Fprintf(w, "resident bytes of the gateway\t%.0f\t%.0f\t\n", r.With.GatewayBytes, r.Without.GatewayBytes)
 	fmt.Fprintf(w, "bytes in Redis\t%.0f\t%.0f\t\n", r.With.RedisBytes, r.Without.RedisBytes)

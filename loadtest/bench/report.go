@@ -53,15 +53,24 @@ type figures struct {
 	Max    float64 `json:"max"`
 }
 
-// idleReport is what connections cost in bytes, in one process.
+// idleReport is what connections cost that do nothing.
 type idleReport struct {
-	Role    cluster.Role `json:"role"`
-	Samples []memory     `json:"samples"`
-	// Growth from no connections to all of them, by connection.
-	BytesPerConnection float64 `json:"bytes_per_connection"`
-	// Growth from a fifth of the connections to all of them, by connection.
-	SlopeBytes float64 `json:"slope_bytes_per_connection"`
-	HeapBytes  float64 `json:"heap_bytes_per_connection"` // 0 when unknown
+	Name    string `json:"name"`
+	Topics  string `json:"topics"`
+	Sockets int    `json:"sockets"`
+	// Growth from a fifth of the connections to all of them, by connection, of all servers together and by role.
+	Bytes      float64                  `json:"bytes_per_connection"`
+	BytesRoles map[cluster.Role]float64 `json:"bytes_per_connection_by_role"`
+	// The same from no connections on: what the first ones bring once is in it.
+	BytesFromNone float64          `json:"bytes_per_connection_from_none"`
+	Resident      map[string]int64 `json:"resident"` // of all servers with no connections, and with all
+	// CPU time of a connection with its handshake, welcome and first Subscribe.
+	Connect      figures                  `json:"us_per_connect"`
+	ConnectRoles map[cluster.Role]float64 `json:"us_per_connect_by_role"` // of the last fifth
+
+	before, fifth, all map[cluster.Role]int64
+	connects           []float64
+	roles              []map[cluster.Role]float64
 }
 
 func newReport(set settings) *report {
@@ -89,10 +98,20 @@ func sum(v []float64) figures {
 }
 
 func (r *idleReport) finish() {
-	first, fifth, last := r.Samples[0], r.Samples[1], r.Samples[2]
-	r.BytesPerConnection = float64(last.RSS-first.RSS) / float64(last.Sockets-first.Sockets)
-	r.SlopeBytes = float64(last.RSS-fifth.RSS) / float64(last.Sockets-fifth.Sockets)
-	r.HeapBytes = float64(last.Heap-first.Heap) / float64(last.Sockets-first.Sockets)
+	r.BytesRoles = make(map[cluster.Role]float64)
+	further := r.Sockets - r.Sockets/idleSteps
+	var before, all int64
+	for role, bytes := range r.all {
+		slope := float64(bytes-r.fifth[role]) / float64(further)
+		r.BytesRoles[role] = slope
+		r.Bytes += slope
+		before += r.before[role]
+		all += bytes
+	}
+	r.BytesFromNone = float64(all-before) / float64(r.Sockets)
+	r.Resident = map[string]int64{"before": before, "after": all}
+	r.Connect = sum(r.connects)
+	r.ConnectRoles = r.roles[len(r.roles)-1]
 }
 
 func (f figures) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", f.Median, f.Min, f.Max) }

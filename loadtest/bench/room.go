@@ -10,6 +10,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // roomReport is a large room, and beside it a topic with the same connections.
@@ -178,7 +179,7 @@ func (r *roomRun) join(rep *roomReport) error {
 // presenceMemory is what the presence nodes hold.
 func (r *roomRun) presenceMemory() (all int64, err error) {
 	for _, p := range r.sys.cluster.Presences {
-		rss, err := residentBytes(p.PID())
+		rss, err := usage.Resident(p.PID())
 		if err != nil {
 			return 0, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
 	"github.com/realtime-cluster/realtime/loadtest/swarm"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // sessionTopic is the one of all connections.
@@ -69,7 +70,7 @@ func fillSides(ctx context.Context, sides []*sessionSide) error {
 				return err
 			}
 		}
-		if err := settleMemory(ctx, gateways, sides[0].swarm); err != nil {
+		if _, err := settledMemory(ctx, false, gateways, sides[0].swarm); err != nil {
 			return err
 		}
 		for _, s := range sides {
@@ -90,7 +91,7 @@ func fillSides(ctx context.Context, sides []*sessionSide) error {
 
 func (s *sessionSide) memory(ctx context.Context, i int) error {
 	var err1, err2 error
-	s.resident[i], err1 = residentBytes(s.sys.cluster.Gateways[0].PID())
+	s.resident[i], err1 = usage.Resident(s.sys.cluster.Gateways[0].PID())
 	s.redis[i], err2 = redisBytes(ctx, s.sys.cluster.Redis)
 	return errors.Join(err1, err2)
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // settings of a run; see the flags.
@@ -130,17 +128,3 @@ func (s settings) groupRound() time.Duration {
 }
 
 const groupRounds = 3
-
-// raiseDescriptors lifts the soft limit of open files to the hard one, for this
-// process and its children.
-func raiseDescriptors() error {
-	var lim unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
-		return fmt.Errorf("read the limit of open files: %w", err)
-	}
-	lim.Cur = lim.Max
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
-		return fmt.Errorf("raise the limit of open files: %w", err)
-	}
-	return nil
-}

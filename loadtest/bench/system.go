@@ -10,6 +10,7 @@ import (
 
 	"github.com/realtime-cluster/realtime/loadtest/client"
 	"github.com/realtime-cluster/realtime/loadtest/cluster"
+	"github.com/realtime-cluster/realtime/loadtest/usage"
 )
 
 // secret signs the tokens of the servers under test.
@@ -65,7 +66,7 @@ func (s *system) stop(err error) error {
 func (s *system) cpu() (roleTimes, error) {
 	t := make(roleTimes)
 	for _, p := range s.cluster.Processes() {
-		used, err := cpuTime(p.PID())
+		used, err := usage.CPU(p.PID())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}

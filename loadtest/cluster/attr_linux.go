@@ -11,7 +11,8 @@ import (
 // the parent's thread dies; Go's threads live as long as the process, unless a
 // goroutine that is locked to one ends.
 func sysProcAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A group of its own: Ctrl-C is for who started it.
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 // awaitStopped returns once every thread of a child that was sent SIGSTOP stands

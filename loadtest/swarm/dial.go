@@ -16,6 +16,7 @@ import (
 // Greeting is how a WebSocket begins.
 type Greeting struct {
 	Token   string
+	Path    string // /ws where it is empty
 	Session string // to resume; none where it is empty
 	// Messages are sent one after the other, each once the one before it was
 	// answered; the first follows the welcome.
@@ -51,7 +52,11 @@ func (s *Swarm) Dial(ctx context.Context, addr netip.AddrPort, n int, greeting f
 // Open begins one WebSocket to addr and returns its number: Poll brings it on.
 func (s *Swarm) Open(addr netip.AddrPort, g Greeting) (int, error) {
 	i := len(s.sockets)
-	fd, err := connect(addr)
+	begin := connect
+	if s.Patient {
+		begin = s.connecting
+	}
+	fd, err := begin(addr)
 	if err != nil {
 		return i, fmt.Errorf("socket %d: %w", i, err)
 	}
@@ -59,6 +64,9 @@ func (s *Swarm) Open(addr netip.AddrPort, g Greeting) (int, error) {
 		return i, err
 	}
 	s.busy++
+	if s.Patient {
+		return i, s.await(i, upgradeRequest(addr, g))
+	}
 	if err := write(fd, upgradeRequest(addr, g)); err != nil {
 		return i, fmt.Errorf("socket %d: %w", i, err)
 	}

@@ -4,11 +4,13 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -21,7 +23,7 @@ const (
 )
 
 func upgradeRequest(addr netip.AddrPort, g Greeting) []byte {
-	path := "/ws"
+	path := cmp.Or(g.Path, "/ws")
 	if g.Session != "" {
 		path += "?session=" + url.QueryEscape(g.Session)
 	}
@@ -37,7 +39,7 @@ func (s *Swarm) parse(i int, b []byte) (rest []byte, err error) {
 			return b, nil
 		}
 		if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) || !bytes.Contains(head, []byte(wsAccept)) {
-			return nil, fmt.Errorf("handshake refused: %.300s %.300s", head, after)
+			return nil, s.lost(refusal(head, after))
 		}
 		s.sockets[i].stage = welcoming
 		b = after
@@ -95,7 +97,7 @@ func (s *Swarm) frame(i int, op ws.OpCode, payload []byte) error {
 		return s.write(i, ws.OpPong, payload)
 	case ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(payload)
-		return closedError{fmt.Errorf("closed by the server: %d %s", code, reason)}
+		return closedError{&CloseError{int(code), reason}}
 	}
 	return nil
 }
@@ -106,7 +108,7 @@ func (s *Swarm) greet(i int, text []byte) error {
 	k := &s.sockets[i]
 	switch {
 	case bytes.HasPrefix(text, []byte(`{"type":"Error"`)):
-		return fmt.Errorf("greeting refused: %.300s", text)
+		return s.lost(&GreetingError{fmt.Sprintf("%.300s", text)})
 	case k.stage == greeting && !hasID(text):
 		if s.Text == nil {
 			return nil
@@ -121,6 +123,9 @@ func (s *Swarm) greet(i int, text []byte) error {
 		k.stage = ready
 		k.greeting = nil
 		s.busy--
+		if s.Ready != nil {
+			return s.Ready(i)
+		}
 		return nil
 	}
 	next := k.greeting[0]
@@ -135,7 +140,7 @@ func hasID(text []byte) bool {
 }
 
 // Send writes text as one text frame to a socket. A socket that does not take
-// all of it at once is an error: a swarm sends little.
+// all of it at once is an error, unless the swarm is patient.
 func (s *Swarm) Send(socket int, text []byte) error {
 	if err := s.write(socket, ws.OpText, text); err != nil {
 		return fmt.Errorf("socket %d: %w", socket, err)
@@ -153,7 +158,48 @@ func (s *Swarm) write(i int, op ws.OpCode, payload []byte) error {
 	w.Write(payload)
 	s.out = w.Bytes()
 	ws.Cipher(s.out[at:], h.Mask, 0)
-	return write(s.sockets[i].fd, s.out)
+	if !s.Patient {
+		return write(s.sockets[i].fd, s.out)
+	}
+	rest := s.out
+	if len(s.waiting[i]) == 0 {
+		n, err := unix.Write(s.sockets[i].fd, rest)
+		switch {
+		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil // the next read tells
+		default:
+			rest = rest[n:]
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return s.await(i, rest)
+}
+
+// lost is the end of a socket that was refused: that of the swarm, unless it is patient.
+func (s *Swarm) lost(why error) error {
+	if s.Patient {
+		return closedError{why}
+	}
+	return why
+}
+
+// refusal reads the answer to a handshake that was not accepted.
+func refusal(head, body []byte) *RefusedError {
+	e := &RefusedError{Text: fmt.Sprintf("%.300s %.300s", head, body)}
+	line, headers, _ := bytes.Cut(head, []byte("\r\n"))
+	if rest, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); ok {
+		status, _, _ := bytes.Cut(rest, []byte(" "))
+		e.Status, _ = strconv.Atoi(string(status))
+	}
+	for line := range bytes.SplitSeq(headers, []byte("\r\n")) {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(name, []byte("Retry-After")) {
+			e.RetryAfter, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+	}
+	return e
 }
 
 func write(fd int, b []byte) error {

@@ -5,7 +5,9 @@ package swarm
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,12 +29,24 @@ type Swarm struct {
 	// Welcomed is called from Poll with each WebSocket's first message, unless it is nil. The bounds of Text are its own, too.
 	Welcomed func(socket int, text []byte) error
 
+	// Ready is called from Poll with each WebSocket whose greeting is over, unless it is nil. The bounds of Text are its own, too.
+	Ready func(socket int) error
+
+	// Patient says to go on whatever becomes of single sockets: they connect while others are served, what one does not take
+	// at once waits for it, up to MaxWaiting bytes, and Closed is also told of handshakes and greetings that are refused.
+	Patient bool
+	// Source is the address from which a patient swarm connects; the kernel's choice where it is not valid.
+	Source netip.Addr
+
+	waiting map[int][]byte // by socket: what it did not take yet
+
 	epoll   int
 	sockets []socket
 	events  []unix.EpollEvent
 	buf     []byte // one read of one socket
 	out     []byte // one frame to be written
 	busy    int    // sockets whose greeting is not over
+	coarse  bool   // epoll_pwait2 is not there
 }
 
 type socket struct {
@@ -73,11 +87,10 @@ func (s *Swarm) Len() int { return len(s.sockets) }
 func (s *Swarm) Greeting() int { return s.busy }
 
 // Poll waits up to timeout for sockets with something to read, reads each once,
-// and returns how many there were. The timeout is rounded up to a millisecond.
+// and returns how many there were. Linux before 5.11 rounds the timeout up to a millisecond.
 // A socket that the server closed is an error, unless Closed says otherwise.
 func (s *Swarm) Poll(timeout time.Duration) (int, error) {
-	ms := int((timeout + time.Millisecond - 1) / time.Millisecond)
-	n, err := unix.EpollWait(s.epoll, s.events, max(ms, 0))
+	n, err := s.wait(max(timeout, 0))
 	if errors.Is(err, unix.EINTR) {
 		return 0, nil
 	}
@@ -89,7 +102,13 @@ func (s *Swarm) Poll(timeout time.Duration) (int, error) {
 		if s.sockets[i].stage == closed {
 			continue
 		}
-		err := s.read(i)
+		var err error
+		if e.Events&unix.EPOLLOUT != 0 {
+			err = s.resume(i)
+		}
+		if err == nil && e.Events&^unix.EPOLLOUT != 0 {
+			err = s.read(i)
+		}
 		if why := new(closedError); s.Closed != nil && errors.As(err, why) {
 			s.shut(i)
 			err = s.Closed(i, *why)
@@ -99,6 +118,24 @@ func (s *Swarm) Poll(timeout time.Duration) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// wait is epoll_pwait2, and epoll_wait where the kernel does not have that.
+func (s *Swarm) wait(timeout time.Duration) (int, error) {
+	if !s.coarse {
+		ts := unix.NsecToTimespec(int64(timeout))
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events[0])), uintptr(len(s.events)),
+			uintptr(unsafe.Pointer(&ts)), 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.ENOSYS, unix.EPERM: // a seccomp filter may say the second
+			s.coarse = true
+		default:
+			return 0, errno
+		}
+	}
+	return unix.EpollWait(s.epoll, s.events, int((timeout+time.Millisecond-1)/time.Millisecond))
 }
 
 // closedError says how the server ended a WebSocket.
@@ -150,6 +187,7 @@ func (s *Swarm) shut(i int) {
 		s.busy--
 	}
 	_ = unix.Close(k.fd)
+	delete(s.waiting, i)
 	*k = socket{stage: closed}
 }
 

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package usage
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is the CPU time that a process has used, user and system, all threads,
+// CPU is the CPU time that a process has used, user and system, all threads,
 // those that ended included. It reads the kernel's clock of that process, as
 // clock_getcpuclockid(3) names it.
-func cpuTime(pid int) (time.Duration, error) {
+func CPU(pid int) (time.Duration, error) {
 	const cpuclockSched = 2
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|cpuclockSched), &ts); err != nil {
@@ -25,8 +25,8 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// residentBytes is the memory a process holds (VmRSS).
-func residentBytes(pid int) (int64, error) {
+// Resident is the memory a process holds (VmRSS), in bytes.
+func Resident(pid int) (int64, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0, fmt.Errorf("read memory: %w", err)
@@ -41,4 +41,18 @@ func residentBytes(pid int) (int64, error) {
 		}
 	}
 	return 0, errors.New("read memory: no VmRSS")
+}
+
+// RaiseDescriptors lifts the soft limit of open files to the hard one, for this
+// process and its children, and returns it.
+func RaiseDescriptors() (uint64, error) {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	lim.Cur = lim.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0, fmt.Errorf("raise the limit of open files: %w", err)
+	}
+	return lim.Max, nil
 }

@@ -1,0 +1,2 @@
+// Package usage tells what processes use of the machine, read from the kernel of Linux.
+package usage
