@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,9 +29,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/cli"
 	"github.com/realtime-cluster/realtime/pkg/config"
-	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
-	"github.com/realtime-cluster/realtime/pkg/history/stream"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/ops"
 	"github.com/realtime-cluster/realtime/pkg/process"
@@ -65,6 +65,8 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		return cli.Rules(args, os.Stdin, stdout, stderr)
 	case "health":
 		return cli.Health(args, lookup, stdout, stderr)
+	case "check":
+		return cli.Check(args, lookup, stdout, stderr)
 	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
 	default:
 		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
@@ -126,7 +128,8 @@ type node struct {
 	registry *prometheus.Registry
 	embedded *backbone.Embedded
 	nats     *backbone.Metrics
-	conns    []*nats.Conn
+	mu       sync.Mutex
+	conns    []*nats.Conn // guarded by mu once the parts run
 	listener *net.TCPListener
 	verifier *auth.Verifier
 	oneOff   bool // the secret is this process's own
@@ -138,8 +141,8 @@ type node struct {
 	revocations *store.Revocations // nil where there is no gateway
 	refresher   *auth.Refresher    // nil where there is no gateway, or no JWT_SECRET
 
-	histories map[string]history.Store // by the name of the rule; nil before buildHistories
-	rules     *rules.File              // nil: there are none
+	histories *histories  // nil before buildHistories
+	rules     *rules.File // nil: there are none
 
 	supervisor *supervise.Supervisor
 
@@ -162,8 +165,9 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	n := &node{cfg: cfg, log: log.With(zap.String("name", cfg.NodeName)), registry: prometheus.NewRegistry()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.supervisor = supervise.New(n.log, n.registry, cfg.Command)
-	n.health = append(n.health, ops.Part{Name: "supervisor", Ready: n.supervisor.Ready, Vital: true})
+	n.health = append(n.health, ops.Part{Name: "supervisor", Ready: n.supervisor.Ready, Live: n.supervisor.Live, Vital: true})
 	n.parts = append(n.parts, process.Part{Name: "supervisor", Run: func(stop, _ context.Context) error { return n.supervisor.Wait(stop) }})
+	n.parts = append(n.parts, n.supervised("pulse watch", n.supervisor.Watch))
 	n.nats = backbone.NewMetrics(n.registry)
 	n.parts = append(n.parts, n.supervised("memory", process.Trim))
 
@@ -278,7 +282,9 @@ func (n *node) connect(ctx context.Context, role string, count int) ([]*nats.Con
 			return nil, err
 		}
 		conns = append(conns, nc)
+		n.mu.Lock()
 		n.conns = append(n.conns, nc)
+		n.mu.Unlock()
 	}
 	return conns, nil
 }
@@ -305,33 +311,6 @@ func (n *node) buildStore(ctx context.Context, role string) (err error) {
 	return nil
 }
 
-// buildHistories makes what keeps histories in JetStream, once for all roles, in the same way.
-func (n *node) buildHistories(ctx context.Context) error {
-	if n.histories != nil {
-		return nil
-	}
-	n.histories = make(map[string]history.Store)
-	for _, rule := range n.cfg.Settings.History {
-		conns, err := n.connect(ctx, "history", 1)
-		if err != nil {
-			return err
-		}
-		replicas := rule.Replicas
-		if n.embedded != nil {
-			replicas = 1
-		}
-		s, err := stream.New(stream.Config{
-			Conn: conns[0], Rule: rule, DedupeWindow: n.cfg.History.DedupeWindow, Replicas: replicas, Log: n.log.Named("history"),
-		})
-		if err != nil {
-			return err
-		}
-		n.histories[rule.Name] = s
-		n.parts = append(n.parts, n.supervised("history "+rule.Name, s.Run))
-	}
-	return nil
-}
-
 // buildRules reads the routing rules, where there are any.
 func (n *node) buildRules() (err error) {
 	if n.cfg.RulesFile == "" {
@@ -350,7 +329,7 @@ func (n *node) buildRules() (err error) {
 // historySettings are those of one of the roles that own histories, which share the memory.
 func (n *node) historySettings() shelf.Settings {
 	h := shelf.Settings{
-		Policy: n.cfg.Settings.History, Stores: n.histories, DedupeWindow: n.cfg.History.DedupeWindow, Memory: n.cfg.History.Memory,
+		Rules: n.histories.rules, DedupeWindow: n.cfg.History.DedupeWindow, Memory: n.cfg.History.Memory,
 	}
 	if n.cfg.Command == config.CommandAll {
 		h.Memory /= 2
@@ -358,9 +337,9 @@ func (n *node) historySettings() shelf.Settings {
 	return h
 }
 
-// watchHistory makes histories a part of /health, where there are any.
+// watchHistory makes histories a part of /health, where there are any or may be.
 func (n *node) watchHistory(name string, ready func() error) {
-	if len(n.cfg.Settings.History) > 0 {
+	if len(n.cfg.Settings.History) > 0 || n.cfg.SettingsFile != "" {
 		n.health = append(n.health, ops.Part{Name: name, Ready: ready})
 	}
 }
@@ -460,7 +439,7 @@ func (n *node) buildGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.health = append(n.health, ops.Part{Name: config.CommandGateway, Ready: n.gateway.Ready, Live: n.gateway.Live, Vital: true})
+	n.health = append(n.health, ops.Part{Name: config.CommandGateway, Ready: n.gateway.Ready, Vital: true})
 	if n.cfg.Command == config.CommandGateway {
 		n.health = append(n.health, ops.Part{Name: config.CommandPresence, Ready: n.gateway.PresenceReady})
 	}
@@ -535,7 +514,7 @@ func (n *node) buildVerifier(ctx context.Context) (err error) {
 func (n *node) pages() http.Handler {
 	cfg := ops.Config{
 		Version: cli.Version(version), Protocol: protocol.Version, Role: n.cfg.Command, Node: n.cfg.NodeName,
-		Features: gateway.Features, Settings: n.cfg.Public(), Gatherer: n.registry,
+		Features: gateway.Features, Settings: n.cfg.Public(), Gatherer: n.registry, Registerer: n.registry,
 		Parts: append(n.health, ops.Part{Name: "nats", Ready: n.natsReady, Vital: true}),
 	}
 	if g := n.gateway; g != nil {
@@ -552,7 +531,10 @@ func (n *node) pages() http.Handler {
 }
 
 func (n *node) natsReady() error {
-	for _, nc := range n.conns {
+	n.mu.Lock()
+	conns := slices.Clone(n.conns)
+	n.mu.Unlock()
+	for _, nc := range conns {
 		if !nc.IsConnected() {
 			return errors.New("not connected")
 		}

@@ -61,12 +61,12 @@ func (g *Gateway) accept(ctx context.Context, ln *net.TCPListener) error {
 }
 
 // nextLoop returns the loop for the next connection, and the number to ask for the one after it with. It passes over those that
-// have failed and not begun again; when all have, connections wait for one.
+// are stuck, or have failed and not begun again; when all have, connections wait for one.
 func (g *Gateway) nextLoop(next int) (*loop, int) {
 	for range g.loops {
 		l := g.loops[next%len(g.loops)]
 		next++
-		if !l.resting.Load() {
+		if !l.resting.Load() && !l.pulse.Stuck() {
 			return l, next
 		}
 	}

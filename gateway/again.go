@@ -26,7 +26,8 @@ const anewMost = 2 * time.Second
 func (l *loop) supervise(ctx context.Context) {
 	first := true
 	l.gw.cfg.Supervisor.Run(ctx, supervise.Part{
-		Name: fmt.Sprintf("gateway loop %d", l.index),
+		Name:  fmt.Sprintf("gateway loop %d", l.index),
+		Pulse: &l.pulse,
 		Run: func(ctx context.Context) error {
 			if !first {
 				if err := l.again(); err != nil {

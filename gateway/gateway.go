@@ -67,6 +67,8 @@ type Config struct {
 
 	Store      *store.Store  // keeps sessions; nil: they are not resumed
 	SessionTTL time.Duration // 0: they are not resumed
+
+	DrainPeriod time.Duration // over how long clients are told goodbye when it stops; 0: at once
 }
 
 // Gateway is one gateway node.
@@ -84,6 +86,7 @@ type Gateway struct {
 	households households
 
 	member  *cluster.Member
+	pulse   supervise.Pulse // of the membership
 	conns   []*natsConn
 	loops   []*loop
 	readers []*reader
@@ -96,7 +99,9 @@ type Gateway struct {
 	open     atomic.Int64  // WebSockets
 	sockets  atomic.Int64  // all connections on the loops
 	started  chan struct{} // closed when it takes clients
-	draining atomic.Bool
+	draining atomic.Bool   // it is not ready any more
+	shut     atomic.Bool   // it lets nobody in any more
+	full     atomic.Bool   // it had MAX_CONNECTIONS, and still has nearly as many
 
 	sessions *store.Sessions // nil: they are not resumed
 	taking   sync.WaitGroup  // goroutines that take sessions
@@ -132,6 +137,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.cfg.Supervisor = supervise.New(cfg.Log, nil, string(cluster.RoleGateway))
 	}
 	g.limits = newLimits(&g.cfg, g.metrics)
+	g.metrics.most.Set(float64(cfg.MaxConnections))
 	g.log = cfg.Log.With(zap.String("node", cluster.IDString(g.self.ID)))
 	g.dropUnavailable = g.metrics.dropped.WithLabelValues(dropUnavailable)
 	g.dropOwnerLost = g.metrics.dropped.WithLabelValues(dropOwnerLost)
@@ -159,6 +165,7 @@ func New(cfg Config) (*Gateway, error) {
 		Self:       g.self,
 		OnChange:   g.follow,
 		Demand:     g.demand,
+		Turned:     g.pulse.Turned,
 		Log:        g.log,
 		Registerer: cfg.Registerer,
 	})
@@ -211,6 +218,27 @@ func (g *Gateway) Ready() error {
 	case len(g.Views().Routers.Active) == 0:
 		return errors.New("no router")
 	}
+	return g.overloaded()
+}
+
+// overloaded reports why the gateway has all that it can do, nil when it has not. That goes back only when there is some room again: a gateway
+// is not to be ready for one client at a time.
+func (g *Gateway) overloaded() error {
+	most := g.cfg.MaxConnections
+	switch open := g.Open(); {
+	case open >= most:
+		g.full.Store(true)
+	case open <= most-max(most/20, 1):
+		g.full.Store(false)
+	}
+	if g.full.Load() {
+		return errors.New("overloaded: at MAX_CONNECTIONS")
+	}
+	for _, l := range g.loops {
+		if l.pulse.Behind() {
+			return fmt.Errorf("overloaded: loop %d is behind", l.index)
+		}
+	}
 	return nil
 }
 
@@ -231,21 +259,6 @@ func (g *Gateway) Connected() bool {
 		}
 	}
 	return true
-}
-
-// Live reports whether every loop still turns; nil when they do. It waits for ctx at
-// most.
-func (g *Gateway) Live(ctx context.Context) error {
-	for _, l := range g.loops {
-		turned := make(chan struct{})
-		l.mail.post(func(*loop) { close(turned) })
-		select {
-		case <-turned:
-		case <-ctx.Done():
-			return fmt.Errorf("loop %d is stuck", l.index)
-		}
-	}
-	return nil
 }
 
 // Run serves the listener until stop is done; then it tells the clients, closes them, and
@@ -281,10 +294,10 @@ func (g *Gateway) Run(stop, kill context.Context, ln *net.TCPListener) error {
 	wg.Go(func() { failed <- server.Serve(g.handoffListener(ctx, ln.Addr())) })
 	defer func() { _ = server.Close() }()
 	wg.Go(func() {
-		g.superviseVital(ctx, "gateway acceptor", failed, func(ctx context.Context) error { return g.accept(ctx, ln) }, nil)
+		g.superviseVital(ctx, "gateway acceptor", failed, func(ctx context.Context) error { return g.accept(ctx, ln) }, nil, nil)
 	})
 	// What the membership has heard while it failed is not known: it goes on under a new incarnation.
-	wg.Go(func() { g.superviseVital(ctx, "gateway membership", failed, g.member.Run, g.member.Renew) })
+	wg.Go(func() { g.superviseVital(ctx, "gateway membership", failed, g.member.Run, g.member.Renew, &g.pulse) })
 
 	select {
 	case <-g.member.Ready():

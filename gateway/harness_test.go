@@ -45,6 +45,7 @@ type harness struct {
 	seen         *store.Seen
 	tunePresence func(*presence.Config)
 	policy       history.Policy // of the routers and presence nodes
+	sessions     *store.Store   // of the gateways of withSessions
 }
 
 // window is DEDUPE_WINDOW.

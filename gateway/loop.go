@@ -44,6 +44,7 @@ type loop struct {
 
 	resting atomic.Bool   // it failed, and has not begun again
 	over    chan struct{} // closed when it never will
+	pulse   supervise.Pulse
 
 	life
 }
@@ -123,8 +124,9 @@ type life struct {
 	pinned        map[string]*userBudget // by user's key: those of users who are also on other gateways
 	unpinned      bool                   // an earlier life's are
 
-	closing bool           // shutting down: no new connections
-	views   *cluster.Views // the last that were adopted, or were about to be; nil: none
+	closing   bool           // shutting down: no new connections
+	farewells uint32         // the slot at which the next goodbyes begin, see drain.go
+	views     *cluster.Views // the last that were adopted, or were about to be; nil: none
 }
 
 func newLoop(g *Gateway, index int) (*loop, error) {
@@ -255,7 +257,9 @@ func (l *loop) turn(list []ready) (due time.Duration) {
 	}
 	l.settleGlobal()
 	clear(l.spare) // the batches are no longer needed
-	l.gw.metrics.turnSeconds.Observe(time.Since(l.now).Seconds())
+	took := time.Since(l.now)
+	l.gw.metrics.turnSeconds.Observe(took.Seconds())
+	l.pulse.Turned(took)
 	l.flushTally()
 	return due
 }

@@ -45,6 +45,8 @@ const (
 
 type metrics struct {
 	connections   prometheus.Gauge
+	draining      prometheus.Gauge
+	most          prometheus.Gauge
 	accepted      prometheus.Counter
 	ended         *prometheus.CounterVec
 	handshakes    *prometheus.CounterVec
@@ -83,6 +85,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	f := metric.For(reg, string(cluster.RoleGateway))
 	return &metrics{
 		connections:   f.Gauge(metric.GatewayConnections),
+		draining:      f.Gauge(metric.GatewayDraining),
+		most:          f.Gauge(metric.GatewayMaxConnections),
 		accepted:      f.Counter(metric.GatewayAccepted),
 		ended:         f.CounterVec(metric.GatewayEnded, "reason"),
 		handshakes:    f.CounterVec(metric.GatewayHandshakes, "code", "reason"),

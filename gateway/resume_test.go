@@ -26,6 +26,7 @@ func withSessions(t *testing.T, gateways, routers int) *harness {
 	h := startWith(t, kept(), gateways, routers, func(c *gateway.Config) {
 		c.Store, c.SessionTTL = s, time.Minute
 	})
+	h.sessions = s
 	h.addPresence()
 	return h
 }

@@ -18,10 +18,11 @@ func (g *Gateway) supervise(ctx context.Context, name string, run func(context.C
 }
 
 // superviseVital runs what the gateway cannot go on without when it returns an error: the listener or the NATS connection is closed for good,
-// and no restart helps. That is told to failed; a panic is not. clean, which may be nil, is called after a panic.
-func (g *Gateway) superviseVital(ctx context.Context, name string, failed chan<- error, run func(context.Context) error, clean func()) {
+// and no restart helps. That is told to failed; a panic is not. clean, which may be nil, is called after a panic. pulse may be nil, too.
+func (g *Gateway) superviseVital(ctx context.Context, name string, failed chan<- error, run func(context.Context) error, clean func(), pulse *supervise.Pulse) {
 	g.cfg.Supervisor.Run(ctx, supervise.Part{
-		Name: name,
+		Name:  name,
+		Pulse: pulse,
 		Run: func(ctx context.Context) error {
 			err := run(ctx)
 			if err != nil {

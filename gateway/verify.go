@@ -145,8 +145,12 @@ func (g *Gateway) admitToken(o *offer, v *verdict) *refusal {
 	if no := g.void(claims); no != nil {
 		return no
 	}
-	if err := g.Ready(); err != nil && (g.draining.Load() || !g.hasStarted()) {
-		return &refusal{code: http.StatusServiceUnavailable, message: err.Error(), reason: refusedUnready, retry: comeBack()}
+	if g.shut.Load() || !g.hasStarted() {
+		message := "starting"
+		if g.shut.Load() {
+			message = "draining"
+		}
+		return &refusal{code: http.StatusServiceUnavailable, message: message, reason: refusedUnready, retry: comeBack()}
 	}
 	if g.open.Add(1) > int64(g.cfg.MaxConnections) {
 		g.open.Add(-1)

@@ -59,7 +59,7 @@ const (
 func (r *registry) hall(key string) *hall {
 	h := r.rooms[key]
 	if h == nil {
-		h = &hall{rule: r.cfg.History.Policy.OfRoom(wire.Name(key))}
+		h = &hall{rule: r.cfg.History.OfRoom(wire.Name(key))}
 		h.key, h.told = string([]byte(key)), r.lane.View()
 		r.rooms[h.key] = h
 	}

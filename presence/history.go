@@ -196,7 +196,7 @@ const tellingsMost = 1 << 20
 // track takes a loop's word of how far it has got in a room's history. It is told where that stands, if elsewhere, when the
 // room is known: a former owner may have stored something and not delivered it.
 func (r *registry) track(from owner.Source, key string, at wire.Position) {
-	if !wire.IsRoom(key) || r.cfg.History.Policy.OfRoom(wire.Name(key)) == nil {
+	if !wire.IsRoom(key) || r.cfg.History.OfRoom(wire.Name(key)) == nil {
 		return
 	}
 	if len(r.tellings) >= tellingsMost {

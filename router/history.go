@@ -21,6 +21,11 @@ type sender struct {
 	sentAt int64 // Unix microseconds
 }
 
+// rule is the rule of a topic, nil when it has no history.
+func (t *topics) rule(name string) *history.Rule {
+	return t.shelf.Rule(name, t.history.Policy().OfTopic(name))
+}
+
 // store has a Broadcast stored before anybody gets it: what publish does is done by Deliver and Ack, then.
 func (t *topics) store(from owner.Source, rule *history.Rule, p *wire.Publish) {
 	t.shelf.Publish(p.Topic, rule, shelf.NewItem(p, t.lane.MessageID(p.ID), &sender{from, p.Conn, p.Op, p.Quiet, p.SentAt}))
@@ -112,7 +117,7 @@ func (t *topics) joinStored(from owner.Source, rule *history.Rule, i *wire.Inter
 // fence answers a Fence, in order with what is published.
 func (t *topics) fence(from owner.Source, i *wire.Interest) {
 	op := i.Op
-	if rule := t.history.OfTopic(i.Topic); rule != nil && t.shelf.Waits(i.Topic) {
+	if rule := t.rule(i.Topic); rule != nil && t.shelf.Waits(i.Topic) {
 		t.shelf.After(i.Topic, rule, func(history.Position, error) { t.done(from, wire.Done{Op: op}) })
 		return
 	}
@@ -129,7 +134,7 @@ func (t *topics) done(to owner.Source, d wire.Done) {
 
 // verify tells a loop where a topic's history stands, if the loop has not got there.
 func (t *topics) verify(from owner.Source, name string, at wire.Position) {
-	rule := t.history.OfTopic(name)
+	rule := t.rule(name)
 	if rule == nil {
 		return
 	}
@@ -146,7 +151,7 @@ func (t *topics) verify(from owner.Source, name string, at wire.Position) {
 // fetch answers a Fetch.
 func (t *topics) fetch(from owner.Source, f *wire.Fetch) {
 	op := f.Op
-	rule := t.history.OfTopic(f.Key)
+	rule := t.rule(f.Key)
 	if rule == nil {
 		t.page(from, op, &wire.Page{Code: protocol.CodeNotFound})
 		return
@@ -165,7 +170,7 @@ func (t *topics) page(to owner.Source, op uint64, p *wire.Page) {
 func (t *topics) query(from owner.Source, a *wire.Ask) {
 	op, conn, id, name := a.Op, a.Conn, strings.Clone(a.ID), strings.Clone(a.Key)
 	var h protocol.History
-	rule := t.history.OfTopic(name)
+	rule := t.rule(name)
 	err := h.Parse(string(a.Data)) // a copy: the answer may take a while
 	switch {
 	case err != nil:

@@ -25,7 +25,7 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 	if !t.rules.Apply(from, &p) {
 		return
 	}
-	if rule := t.history.OfTopic(p.Topic); rule != nil {
+	if rule := t.rule(p.Topic); rule != nil {
 		t.store(from, rule, &p)
 		return
 	}

@@ -3,7 +3,6 @@ package router
 import (
 	"strings"
 
-	"github.com/realtime-cluster/realtime/pkg/history"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
@@ -28,14 +27,14 @@ type topics struct {
 	patterns topic.Tree[*interest]
 
 	rules   *enforce.Enforcer // nil: there are none
-	history history.Policy
+	history *shelf.Rules
 	shelf   *shelf.Shelf // of the topics that have one
 
 	publisher
 }
 
 func newTopics(l *owner.Lane, m *metrics, h *shelf.Config) *topics {
-	t := &topics{lane: l, metrics: m, exact: make(map[string]*interest), history: h.Policy}
+	t := &topics{lane: l, metrics: m, exact: make(map[string]*interest), history: h.Rules}
 	t.shelf = shelf.New(l, h, (*desk)(t))
 	return t
 }
@@ -90,7 +89,7 @@ func (t *topics) Apply(from owner.Source, rec wire.Record) {
 	}
 	switch rec.Kind {
 	case wire.KindJoin:
-		if rule := t.history.OfTopic(i.Topic); rule != nil && !topic.IsPattern(i.Topic) {
+		if rule := t.rule(i.Topic); rule != nil && !topic.IsPattern(i.Topic) {
 			t.joinStored(from, rule, &i)
 			return
 		}

@@ -25,6 +25,9 @@ const (
 	// A peer that vanished without closing is noticed after two unanswered pings.
 	pingInterval = 3 * time.Second
 	pingsOut     = 2
+
+	// writeTimeout bounds a write to a server that reads no more. Whoever publishes waits for it: less long than supervise takes a part for stuck.
+	writeTimeout = 6 * time.Second
 )
 
 // ConnConfig configures one connection to NATS.
@@ -75,6 +78,7 @@ func options(cfg ConnConfig) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(pingsOut),
+		nats.FlusherTimeout(writeTimeout),
 		nats.ConnectHandler(w.connected),
 		nats.DisconnectErrHandler(w.disconnected),
 		nats.ReconnectHandler(w.reconnected),

@@ -19,6 +19,8 @@ const overview = `realtime: messaging for browsers and backends, by WebSocket
   realtime presence [flags]   owns users and rooms
   realtime token -user NAME   prints a token signed with JWT_SECRET
   realtime rules check|test   checks files of routing rules, tells what they make of a message
+  realtime health             asks a process of this machine whether it is ready
+  realtime check -url URL     sends a message through a cluster and awaits its delivery
   realtime version            prints the version
   realtime help [COMMAND]     prints this, or the settings of a command
 
@@ -33,6 +35,14 @@ func Help(args []string, stdout, stderr io.Writer) int {
 	}
 	if args[0] == "rules" {
 		return Rules([]string{"help"}, nil, stdout, stderr)
+	}
+	if args[0] == "health" {
+		fmt.Fprint(stdout, healthHelp)
+		return 0
+	}
+	if args[0] == "check" {
+		fmt.Fprint(stdout, checkHelp)
+		return 0
 	}
 	if args[0] == "version" {
 		fmt.Fprint(stdout, "Usage: realtime version\n\nprint the version of realtime and of Go, and the platform\n")

@@ -42,6 +42,9 @@ type Config struct {
 	// Load gives the numbers that this node's next beat tells of how busy it is. May be nil.
 	Load func() map[string]float64
 
+	// Turned is called several times a second while Run works, with how long its turn took. May be nil.
+	Turned func(took time.Duration)
+
 	// Demand gives the demand that this node's next beat tells, see Beat. May be nil: none.
 	Demand func() float64
 

@@ -169,8 +169,12 @@ func (m *Member) Run(ctx context.Context) error {
 			if err := m.checkLink(); err != nil {
 				return fmt.Errorf("cluster: %w", err)
 			}
-			m.apply(m.members.Tick(time.Now()))
+			now := time.Now()
+			m.apply(m.members.Tick(now))
 			m.dropped.Store(m.bus.dropped())
+			if m.cfg.Turned != nil {
+				m.cfg.Turned(time.Since(now))
+			}
 		}
 	}
 }

@@ -3,7 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"time"
 )
+
+// DrainMargin is how much shorter DRAIN_PERIOD has to be than SHUTDOWN_TIMEOUT: what comes behind the last goodbye needs it.
+const DrainMargin = 5 * time.Second
 
 // check holds the settings against each other; the bounds of each alone are in
 // the table.
@@ -12,6 +16,10 @@ func (c *Config) check() error {
 	case CommandAll, CommandGateway:
 		if err := c.Gateway.check(); err != nil {
 			return err
+		}
+		if d := c.Gateway.DrainPeriod; d > 0 && d+DrainMargin > c.ShutdownTimeout {
+			return fmt.Errorf("DRAIN_PERIOD: %s is not at least %s shorter than SHUTDOWN_TIMEOUT, %s",
+				formatDuration(d), formatDuration(DrainMargin), formatDuration(c.ShutdownTimeout))
 		}
 		if a := c.Auth; a.Secret == "" && a.PublicKey == "" && a.JWKSURL == "" && !c.Dev {
 			return c.missingKey()

@@ -99,6 +99,7 @@ type Gateway struct {
 	AllowedOrigins    []string // as web.ParseOrigin returns them
 	RateLimit         RateLimit
 	SessionTTL        time.Duration // 0: sessions are not resumed
+	DrainPeriod       time.Duration // 0: all clients are told goodbye at once; at least DrainMargin shorter than ShutdownTimeout
 	Loops             int           // 1 to 64
 }
 

@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	if want := min(runtime.GOMAXPROCS(0), 64); g.Loops != want || c.Router.Lanes != want {
 		t.Errorf("loops %d, lanes %d, want %d", g.Loops, c.Router.Lanes, want)
 	}
-	if c.Log != (Log{Level: "info", Format: "json"}) || c.NodeName == "" || c.ShutdownTimeout != 25*time.Second {
+	if c.Log != (Log{Level: "info", Format: "json"}) || c.NodeName == "" || c.ShutdownTimeout != 30*time.Second {
 		t.Errorf("Log = %+v, node %q, shutdown %v", c.Log, c.NodeName, c.ShutdownTimeout)
 	}
 }

@@ -177,7 +177,7 @@ func table() []Setting {
 			field: duration(time.Minute, 87600*time.Hour, func(c *Config) *time.Duration { return &c.Presence.LastSeenTTL })},
 
 		{Name: "SETTINGS_FILE", Kind: KindText, Commands: owners,
-			Help:  "YAML file that says which topics and rooms have history; the same on all routers and presence nodes; unset: none has, in development mode those that begin with history.",
+			Help:  "YAML file that says which topics and rooms have history; the same on all routers and presence nodes; read again when it changes; unset: none has, in development mode those that begin with history.",
 			field: text(func(c *Config) *string { return &c.SettingsFile })},
 		{Name: "RULES_FILE", Kind: KindText, Commands: owners,
 			Help:  "YAML file of routing rules, the same on all routers and presence nodes; read again when it changes; unset: there are none",
@@ -199,7 +199,10 @@ func table() []Setting {
 			Help:  "parallel lanes of a router or presence node; 0: one for each processor Go uses",
 			field: number(0, maxParallel, func(c *Config) *int { return &c.Router.Lanes })},
 
-		{Name: "SHUTDOWN_TIMEOUT", Kind: KindDuration, Default: "25s", Commands: everyRole,
+		{Name: "DRAIN_PERIOD", Kind: KindDuration, Default: "20s", Commands: gateways,
+			Help:  "over how long a gateway that stops tells its clients goodbye; 0: all at once; at least 5 s shorter than SHUTDOWN_TIMEOUT",
+			field: zeroOrDuration(100*time.Millisecond, time.Hour, func(c *Config) *time.Duration { return &c.Gateway.DrainPeriod })},
+		{Name: "SHUTDOWN_TIMEOUT", Kind: KindDuration, Default: "30s", Commands: everyRole,
 			Help:  "how long a stop by SIGTERM may take",
 			field: duration(100*time.Millisecond, time.Hour, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
 		{Name: "NODE_NAME", Kind: KindText, Commands: everyRole,

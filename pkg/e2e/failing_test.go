@@ -27,7 +27,7 @@ func TestFailingParts(t *testing.T) {
 	program := faulty(t)
 	env := func(faults string) []string {
 		return []string{
-			"JWT_SECRET=" + secret, "PORT=0", "HOST=127.0.0.1", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=3s", "REALTIME_FAULT=" + faults,
+			"JWT_SECRET=" + secret, "PORT=0", "HOST=127.0.0.1", "DATA_DIR=" + t.TempDir(), "DRAIN_PERIOD=0", "SHUTDOWN_TIMEOUT=3s", "REALTIME_FAULT=" + faults,
 		}
 	}
 	t.Run("restarted", func(t *testing.T) {

@@ -42,7 +42,7 @@ var badValues = map[string]string{
 	"MAX_WATCHED": "0", "QUEUE_TTL": "10ms", "QUEUE_MAX_MESSAGES": "0", "QUEUE_MAX_BYTES": "1B", "ROOM_GRACE": "2h",
 	"MAX_ROOMS": "-1", "MAX_ROOM_MEMBERS": "all", "ROOM_REPLICAS": "6", "LAST_SEEN_TTL": "0",
 	"SYNC_ALWAYS": "perhaps", "SETTINGS_FILE": "/no/such/file", "RULES_FILE": "/no/such/file", "DEDUPE_WINDOW": "0", "HISTORY_MEMORY": "1KiB", "SESSION_TTL": "soon",
-	"SHUTDOWN_TIMEOUT": "1", "NODE_NAME": "node 1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+	"DRAIN_PERIOD": "20", "SHUTDOWN_TIMEOUT": "1", "NODE_NAME": "node 1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
 }
 
 // anyText is the settings for which any text will do, as far as a start can tell.

@@ -119,7 +119,7 @@ func TestSecondSignal(t *testing.T) {
 // TestDeadline: SHUTDOWN_TIMEOUT holds whatever a client does.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	p, addr := launchAll(t, "SHUTDOWN_TIMEOUT=200ms")
+	p, addr := launchAll(t, "DRAIN_PERIOD=0", "SHUTDOWN_TIMEOUT=200ms")
 	deaf(t, addr)
 	p.signal(syscall.SIGINT)
 	if code := p.wait(lingerTime); code != 1 {

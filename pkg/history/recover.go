@@ -17,7 +17,13 @@ const (
 const clockMargin = time.Minute
 
 // trusted is for how long nothing that is written can have expired yet.
-func (r *Rule) trusted() time.Duration { return r.Age - min(clockMargin, r.Age/2) }
+func (r *Rule) trusted() time.Duration {
+	age := r.Age
+	if r.Shortest > 0 {
+		age = min(age, r.Shortest)
+	}
+	return age - min(clockMargin, age/2)
+}
 
 // Judge decides whether everything behind a position can be had. after is the offset in the log's numbering.
 func (l *Log) Judge(p Position, now time.Time) (after uint64, v Verdict) {

@@ -34,6 +34,8 @@ func TestJudge(t *testing.T) {
 	empty.restart(Unborn(now), 0)
 	brief := NewLog("key", &Rule{Size: size, Age: 10 * time.Second}, nil, 0, 0)
 	brief.restart(Unborn(now), 0)
+	grown := NewLog("key", &Rule{Size: size, Age: age, Shortest: 10 * time.Second}, nil, 0, 0) // as brief was
+	grown.restart(Unborn(now), 0)
 
 	ago := func(d time.Duration) Position { return Position{0, Unborn(now.Add(-d))} }
 	for _, c := range []struct {
@@ -56,6 +58,8 @@ func TestJudge(t *testing.T) {
 		{"a later numbering", full, Position{1, later}, 0, Ahead},
 		{"no position", full, Position{}, 0, Broken},
 		{"an offset without an epoch", full, Position{7, 0}, 0, Broken},
+		{"nothing since, with an age that grew", grown, ago(4 * time.Second), 0, Whole},
+		{"too long ago for the age before", grown, ago(6 * time.Second), 0, Broken},
 		{"an offset where nothing was", young, Position{7, Unborn(now)}, 0, Broken},
 
 		{"the beginning, of few", young, Position{0, epoch}, 0, Whole},

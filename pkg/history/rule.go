@@ -20,6 +20,10 @@ type Rule struct {
 	Size     int           // publications of one topic that are kept, at least 1
 	Age      time.Duration // how long one is kept, at least a second
 	Replicas int           // copies, each on a NATS server of its own; 0: three where there are as many servers, else one
+
+	// Shortest is the shortest Age that the rule has had, where that changed while it was in use and was shorter; 0 otherwise. What was stored before may be gone sooner than
+	// Age says.
+	Shortest time.Duration
 }
 
 // Policy is all rules. The first that matches counts.

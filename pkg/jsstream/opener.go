@@ -28,7 +28,7 @@ type Config struct {
 	Placement *Placement             // may be shared by openers; nil: one of its own
 	Log       *zap.Logger
 
-	// Mend changes the configuration of a stream that was found to what it should be, and reports whether it
+	// Mend changes the configuration of a stream that was found, or is to be made, to what it should be, and reports whether it
 	// did. Nil: a stream stays as it is.
 	Mend func(*jetstream.StreamConfig) bool
 }
@@ -134,6 +134,9 @@ func (o *Opener) look(ctx context.Context) (jetstream.Stream, error) {
 
 func (o *Opener) make(ctx context.Context) (jetstream.Stream, error) {
 	cfg := o.cfg.Stream
+	if o.cfg.Mend != nil {
+		o.cfg.Mend(&cfg)
+	}
 	if cfg.Replicas = o.cfg.Replicas; cfg.Replicas == 0 {
 		cfg.Replicas = Replicas
 	}

@@ -66,6 +66,11 @@ func (f Factory) Gauge(m Metric) prometheus.Gauge {
 	return g
 }
 
+// GaugeFunc makes a gauge that is read when asked for, with labels of fixed values or none.
+func (f Factory) GaugeFunc(m Metric, labels prometheus.Labels, read func() float64) {
+	f.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help, ConstLabels: labels}, read))
+}
+
 // GaugeVec makes a gauge with labels.
 func (f Factory) GaugeVec(m Metric, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, labels)

@@ -181,6 +181,7 @@ func TestFactory(t *testing.T) {
 	f.CounterFunc(metric.Metric{Name: "realtime_c_total", Help: "C."}, func() float64 { return 3 })
 	f.Gauge(metric.Metric{Name: "realtime_d", Help: "D."}).Set(4)
 	f.GaugeVec(metric.Metric{Name: "realtime_e", Help: "E."}, "state").WithLabelValues("on").Set(5)
+	f.GaugeFunc(metric.Metric{Name: "realtime_g", Help: "G."}, prometheus.Labels{"which": "one"}, func() float64 { return 7 })
 	f.Histogram(metric.Metric{Name: "realtime_f_seconds", Help: "F."}, []float64{1}).Observe(6)
 	if err := f.Err(); err != nil {
 		t.Fatal(err)
@@ -206,6 +207,9 @@ realtime_f_seconds_bucket{role="router",le="1"} 0
 realtime_f_seconds_bucket{role="router",le="+Inf"} 1
 realtime_f_seconds_sum{role="router"} 6
 realtime_f_seconds_count{role="router"} 1
+# HELP realtime_g G.
+# TYPE realtime_g gauge
+realtime_g{role="router",which="one"} 7
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
 		t.Error(err)

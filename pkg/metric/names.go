@@ -21,6 +21,13 @@ var (
 	PartRestarts = Metric{"realtime_part_restarts_total", "Times a part of the process failed and was restarted."}
 )
 
+// Metrics of what the operator's pages tell of a process.
+var (
+	BuildInfo        = Metric{"realtime_build_info", "Always 1, with the version of the program as a label."}
+	Ready            = Metric{"realtime_ready", "What /readyz says: 1 ready, 0 not."}
+	ComponentHealthy = Metric{"realtime_component_healthy", "Whether a component of /health is healthy: 1, or 0."}
+)
+
 // Metrics of the NATS connections of a process.
 var (
 	NATSConnected   = Metric{"realtime_nats_connected", "NATS connections that are up."}
@@ -74,6 +81,8 @@ var (
 // Metrics of gateways.
 var (
 	GatewayConnections     = Metric{"realtime_gateway_connections", "Open WebSocket connections."}
+	GatewayMaxConnections  = Metric{"realtime_gateway_max_connections", "MAX_CONNECTIONS: how many WebSocket connections this gateway takes."}
+	GatewayDraining        = Metric{"realtime_gateway_draining", "Whether the gateway drains: 1 from SIGTERM to the end of its process."}
 	GatewayAccepted        = Metric{"realtime_gateway_accepted_total", "TCP connections accepted, HTTP ones included."}
 	GatewayAcceptErrors    = Metric{"realtime_gateway_accept_errors_total", "Accepts that failed, or were closed at once for want of room."}
 	GatewayEnded           = Metric{"realtime_gateway_ended_total", "TCP connections that ended or left the event loops, by reason."}
@@ -166,9 +175,13 @@ var (
 
 // Metrics of routing rules.
 var (
-	RulesOutcomes         = Metric{"realtime_rules_outcomes_total", "Messages whose condition a rule found true, by what it did: passed, they went on to the next; dropped, rejected, limited, redirected, stopped; failed, it could not be applied. And condition_error: its condition had an error and counted as false."}
-	RulesEvicted          = Metric{"realtime_rules_limits_evicted_total", "Keys of rate limits that were forgotten before their time because there were too many: they began anew."}
-	RulesLoaded           = Metric{"realtime_rules_loaded", "Rules in force."}
+	RulesOutcomes            = Metric{"realtime_rules_outcomes_total", "Messages whose condition a rule found true, by what it did: passed, they went on to the next; dropped, rejected, limited, redirected, stopped; failed, it could not be applied. And condition_error: its condition had an error and counted as false."}
+	RulesEvicted             = Metric{"realtime_rules_limits_evicted_total", "Keys of rate limits that were forgotten before their time because there were too many: they began anew."}
+	RulesLoaded              = Metric{"realtime_rules_loaded", "Rules in force."}
+	SettingsReloadSuccessful = Metric{"realtime_settings_last_reload_successful", "Whether the settings file was good when it was read last: 1, or 0 while older settings stay in force."}
+	SettingsReloadTime       = Metric{"realtime_settings_last_reload_success_timestamp_seconds", "When the settings in force were read, in Unix seconds."}
+	SettingsReloadFailures   = Metric{"realtime_settings_reload_failures_total", "Times a changed settings file was not used because it was bad or gone."}
+
 	RulesReloadSuccessful = Metric{"realtime_rules_config_last_reload_successful", "Whether the file of rules was good when it was read last: 1, or 0 while older rules stay in force."}
 	RulesReloadTime       = Metric{"realtime_rules_config_last_reload_success_timestamp_seconds", "When the rules in force were read, in Unix seconds."}
 	RulesReloadFailures   = Metric{"realtime_rules_config_reload_failures_total", "Times a changed file of rules was not used because it was bad or gone."}

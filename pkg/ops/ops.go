@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -17,9 +16,8 @@ type Part struct {
 	// Ready reports why the part cannot do its work now, nil when it can. It does not block.
 	Ready func() error
 
-	// Live reports that the part will not come back by itself, nil while it may. It may
-	// wait for ctx. A nil Live is always alive.
-	Live func(ctx context.Context) error
+	// Live reports that the part will not come back by itself, nil while it may. It does not block. A nil Live is always alive.
+	Live func() error
 
 	// Vital: without this part nothing works. An unready part that is not vital makes the
 	// process degraded, a vital one unhealthy and unready.
@@ -36,14 +34,14 @@ type Config struct {
 	Settings map[string]string // without secrets
 	Parts    []Part
 	Gatherer prometheus.Gatherer
-	Stats    func() map[string]any // for /info; may be nil
+
+	Registerer prometheus.Registerer // of the metrics of these pages; nil: there are none
+
+	Stats func() map[string]any // for /info; may be nil
 
 	// Connections counts the open ones and their maximum; nil in roles without clients.
 	Connections func() (open, most int)
 }
-
-// liveTime is how long /livez waits for the parts.
-const liveTime = 3 * time.Second
 
 type server struct {
 	cfg   Config
@@ -52,6 +50,7 @@ type server struct {
 
 // New returns the handler of the operator's pages. Any other path is 404, as JSON.
 func New(cfg Config) http.Handler {
+	register(cfg)
 	s := &server{cfg: cfg, start: time.Now()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", s.health)
@@ -112,14 +111,12 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-func (s *server) live(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), liveTime)
-	defer cancel()
+func (s *server) live(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range s.cfg.Parts {
 		if p.Live == nil {
 			continue
 		}
-		if err := p.Live(ctx); err != nil {
+		if err := p.Live(); err != nil {
 			writeError(w, http.StatusServiceUnavailable, p.Name+": "+err.Error())
 			return
 		}

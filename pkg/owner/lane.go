@@ -169,6 +169,7 @@ func (l *Lane) run(ctx context.Context) {
 			timer.Reset(tickBusy)
 		}
 		l.owing = false
+		l.node.pulses[l.index].Turned(time.Since(l.now))
 	}
 }
 

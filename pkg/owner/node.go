@@ -36,6 +36,8 @@ type Node struct {
 	metrics *metrics
 	member  *cluster.Member
 	lanes   []atomic.Pointer[Lane] // another one where one failed
+	pulses  []supervise.Pulse      // of the lanes
+	pulse   supervise.Pulse        // of the membership
 
 	started chan struct{} // closed when the node owns keys
 	leaving atomic.Bool
@@ -58,7 +60,7 @@ func New(cfg Config) (*Node, error) {
 	if n.cfg.Supervisor == nil {
 		n.cfg.Supervisor = supervise.New(n.cfg.Log, nil, string(cfg.Role))
 	}
-	n.lanes = make([]atomic.Pointer[Lane], cfg.Lanes)
+	n.lanes, n.pulses = make([]atomic.Pointer[Lane], cfg.Lanes), make([]supervise.Pulse, cfg.Lanes)
 	for i := range n.lanes {
 		n.lanes[i].Store(newLane(n, i))
 	}
@@ -66,6 +68,7 @@ func New(cfg Config) (*Node, error) {
 	n.member, err = cluster.New(cfg.Conns[0], cluster.Config{
 		Self:       n.self,
 		OnChange:   n.follow,
+		Turned:     n.pulse.Turned,
 		Log:        n.cfg.Log,
 		Registerer: cfg.Registerer,
 	})
@@ -92,7 +95,7 @@ func (n *Node) Ready() error {
 		return errors.New("starting")
 	}
 	if n.leaving.Load() {
-		return errors.New("leaving")
+		return errors.New("draining")
 	}
 	if !n.connected() {
 		return errors.New("cut off from NATS")

@@ -18,7 +18,8 @@ import (
 func (n *Node) superviseLane(ctx context.Context, i int) {
 	first := true
 	n.cfg.Supervisor.Run(ctx, supervise.Part{
-		Name: fmt.Sprintf("%s lane %d", n.cfg.Role, i),
+		Name:  fmt.Sprintf("%s lane %d", n.cfg.Role, i),
+		Pulse: &n.pulses[i],
 		Run: func(ctx context.Context) error {
 			if first {
 				first = false
@@ -49,7 +50,8 @@ func (n *Node) renewLane(i int) error {
 // its connection is closed for good, failed is told: no restart helps.
 func (n *Node) superviseMember(ctx context.Context, failed chan<- error) {
 	n.cfg.Supervisor.Run(ctx, supervise.Part{
-		Name: string(n.cfg.Role) + " membership",
+		Name:  string(n.cfg.Role) + " membership",
+		Pulse: &n.pulse,
 		Run: func(ctx context.Context) error {
 			err := n.member.Run(ctx)
 			if err != nil {

@@ -14,9 +14,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/settings/document"
 )
 
-// pollInterval is how often the file is read. It is read, not watched: a notice of the file system misses the swap
-// of the symbolic link above it, which is how Kubernetes updates a ConfigMap, and the new file that an editor
-// renames over it; and over NFS none comes at all. To read up to 1 MiB a second costs nothing that one could measure.
+// pollInterval is how often the file is read.
 const pollInterval = time.Second
 
 // FileOptions are what Open needs to know.
@@ -34,24 +32,13 @@ type File struct {
 	current atomic.Pointer[Set]
 
 	// owned by Run
-	good []byte  // the text of the rules in force
-	last reading // what was judged last
-	next reading // what was read last; it counts when it is read twice
+	good   []byte // the text of the rules in force
+	follow *document.Follower
 
 	ok       prometheus.Gauge
 	at       prometheus.Gauge
 	rules    prometheus.Gauge
 	failures prometheus.Counter
-}
-
-// reading is what came of reading the file: its text, or an error.
-type reading struct {
-	text []byte
-	err  string
-}
-
-func (r reading) same(other reading) bool {
-	return r.err == other.err && bytes.Equal(r.text, other.text)
 }
 
 // Open reads the file of a path. The error has a line for each mistake. Without a path there are no rules: the File
@@ -78,8 +65,7 @@ func Open(path string, o FileOptions) (*File, error) {
 	if err := o.Factory.Err(); err != nil {
 		return nil, err
 	}
-	f.last = reading{text: body}
-	f.next = f.last
+	f.follow = document.Follow(path, body)
 	f.use(set)
 	return f, nil
 }
@@ -118,20 +104,11 @@ func (f *File) Run(ctx context.Context) error {
 	}
 }
 
-// poll reads the file. What it finds counts when the next look finds the same: a file may be half written, or away
-// for a moment, while it is replaced.
 func (f *File) poll() {
-	var r reading
-	body, err := document.Load(f.path)
-	if r.text = body; err != nil {
-		r.err = err.Error()
-	}
-	settled := r.same(f.next)
-	f.next = r
-	if !settled || r.same(f.last) {
+	body, changed, err := f.follow.Poll()
+	if !changed {
 		return
 	}
-	f.last = r
 	if err == nil && bytes.Equal(body, f.good) {
 		f.ok.Set(1)
 		f.log.Info("rules: the file is again what is in force", zap.String("file", f.path))

@@ -41,6 +41,9 @@ type Part struct {
 	// before ctx is done, is a failure: it is called again.
 	Run func(ctx context.Context) error
 
+	// Pulse shows whether Run still turns; nil: that is not watched.
+	Pulse *Pulse
+
 	// Failed is called after each failure, before the pause; nil: nothing is to be done.
 	Failed func()
 	// GaveUp is called when Run will not be called again although ctx is not done; nil: nothing is to be done.
@@ -52,6 +55,9 @@ type Supervisor struct {
 	log      *zap.Logger
 	restarts *prometheus.CounterVec
 	up       *prometheus.GaugeVec
+
+	mu     sync.Mutex
+	pulses map[*Pulse]string // of the parts that run, with their names; guarded by mu
 
 	gaveUp chan struct{} // closed with the first part that was given up
 	once   sync.Once
@@ -65,6 +71,7 @@ func New(log *zap.Logger, reg prometheus.Registerer, role string) *Supervisor {
 		log:      log,
 		restarts: f.CounterVec(metric.PartRestarts, "part"),
 		up:       f.GaugeVec(metric.PartUp, "part"),
+		pulses:   make(map[*Pulse]string),
 		gaveUp:   make(chan struct{}),
 	}
 }
@@ -76,7 +83,9 @@ func (s *Supervisor) Run(ctx context.Context, p Part) {
 	var failures []time.Time // within Window
 	for {
 		up.Set(1)
+		unwatch := s.pulse(p)
 		err := Call(func() error { return p.Run(ctx) })
+		unwatch()
 		up.Set(0)
 		panicked := new(Panic)
 		if !errors.As(err, &panicked) {

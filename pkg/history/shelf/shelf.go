@@ -95,13 +95,22 @@ func (s *Shelf) open(key string, rule *history.Rule) *volume {
 	}
 	if v == nil {
 		key = string([]byte(key)) // it aliases a batch
-		v = &volume{store: s.cfg.Stores[rule.Name]}
+		rule = s.cfg.Rules.latest(rule)
+		v = &volume{store: s.cfg.Rules.store(rule)}
 		v.Log = history.NewLog(key, rule, (*shell)(s), s.cfg.Window, rand.Uint64())
 		v.NotBefore = began
 		s.logs[key] = v
 	}
 	v.used = s.lane.Now()
 	return v
+}
+
+// Rule is the rule of a key that has this one, nil for none, by the rules in force: that of its log, while there is one.
+func (s *Shelf) Rule(key string, inForce *history.Rule) *history.Rule {
+	if v := s.logs[key]; v != nil {
+		return v.Rule
+	}
+	return inForce
 }
 
 // Publish has a publication stored, and then delivered and acked, or refused: at once while the circuit breaker is open. Its bytes

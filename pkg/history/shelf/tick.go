@@ -41,10 +41,11 @@ func (s *Shelf) tick(v *volume, now time.Time) {
 	}
 }
 
-// sweep trims what is stored, forgets what is too old, and gives up what is not used, or too much.
+// sweep has logs go by the latest bounds of their rules, trims what is stored, forgets what is too old, and gives up what is not used, or too much.
 func (s *Shelf) sweep(now time.Time) {
 	memory := 0
 	for _, v := range s.logs {
+		v.Rule = s.cfg.Rules.latest(v.Rule)
 		if !v.trimming {
 			if before := v.Trim(now); before > 0 {
 				s.trim(v, before)

@@ -48,7 +48,7 @@ func (s *Shelf) verify() {
 	for rule, list := range byRule {
 		for len(list) > 0 {
 			n := min(len(list), verifyMost)
-			s.lookUp(s.cfg.Stores[rule.Name], list[:n])
+			s.lookUp(s.cfg.Rules.store(rule), list[:n])
 			list = list[n:]
 		}
 	}

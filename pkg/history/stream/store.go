@@ -50,6 +50,8 @@ type Store struct {
 	calls      *prometheus.CounterVec
 	partitions [partitions]*partition
 	health     health
+	window     time.Duration
+	age        *atomic.Int64 // of entries, in nanoseconds
 
 	writes   chan *write  // made for maxWrites; read by Run
 	underWay atomic.Int64 // appends of which done was not yet called
@@ -84,13 +86,39 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{conn: cfg.Conn, js: js, timeout: cfg.Timeout, calls: cfg.Calls, writes: make(chan *write, maxWrites)}
-	age := max(cfg.Rule.Age, cfg.DedupeWindow+afterWindow)
+	s := &Store{
+		conn: cfg.Conn, js: js, timeout: cfg.Timeout, calls: cfg.Calls, writes: make(chan *write, maxWrites),
+		window: cfg.DedupeWindow, age: new(atomic.Int64),
+	}
+	s.setAge(cfg.Rule.Age)
 	placement := &jsstream.Placement{Patience: jsstream.DefaultPatience}
 	for i := range partitions {
-		s.partitions[i] = newPartition(cfg, js, i, age, placement)
+		s.partitions[i] = newPartition(cfg, js, i, s.age, placement)
 	}
 	return s, nil
+}
+
+func (s *Store) setAge(age time.Duration) { s.age.Store(int64(max(age, s.window+afterWindow))) }
+
+// Reage has entries kept for as long as a rule says now, those that are stored already, too. Streams that were not found now are changed
+// when they are used next.
+func (s *Store) Reage(ctx context.Context, age time.Duration) {
+	was := s.age.Load()
+	if s.setAge(age); s.age.Load() == was {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, p := range s.partitions {
+		if p.opener.IsOpen() {
+			p.opener.Reopen()
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, s.timeout)
+				defer cancel()
+				_ = p.opener.Open(ctx) // whoever uses it next tries again
+			})
+		}
+	}
 }
 
 func (cfg *Config) check() error {
@@ -107,17 +135,18 @@ func (cfg *Config) check() error {
 	return nil
 }
 
-func newPartition(cfg Config, js jetstream.JetStream, i int, age time.Duration, placement *jsstream.Placement) *partition {
+func newPartition(cfg Config, js jetstream.JetStream, i int, age *atomic.Int64, placement *jsstream.Placement) *partition {
 	p := &partition{index: i, stream: streamName(cfg.Rule.Name, i), prefix: prefixOf(cfg.Rule.Name, i)}
 	p.opener = jsstream.NewOpener(jsstream.Config{
 		JetStream: js,
-		Stream:    streamConfig(p, age),
+		Stream:    streamConfig(p, time.Duration(age.Load())),
 		Replicas:  cfg.Replicas,
 		Placement: placement,
 		Log:       cfg.Log,
 		Mend: func(c *jetstream.StreamConfig) bool {
-			differs := c.MaxAge != age
-			c.MaxAge = age
+			now := time.Duration(age.Load())
+			differs := c.MaxAge != now
+			c.MaxAge = now
 			return differs
 		},
 	})

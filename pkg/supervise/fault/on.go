@@ -15,6 +15,7 @@ type point struct {
 	mu    sync.Mutex
 	at    time.Time
 	every time.Duration // 0: once
+	wait  time.Duration // 0: it panics
 	over  bool
 }
 
@@ -27,9 +28,13 @@ func parse(text string) map[string]*point {
 		if !ok {
 			continue
 		}
+		when, wait, _ := strings.Cut(when, ":")
 		after, every, _ := strings.Cut(when, "/")
 		p := &point{}
 		d, err := time.ParseDuration(after)
+		if err == nil && wait != "" {
+			p.wait, err = time.ParseDuration(wait)
+		}
 		if err == nil && every != "" {
 			p.every, err = time.ParseDuration(every)
 		}
@@ -42,9 +47,14 @@ func parse(text string) map[string]*point {
 	return points
 }
 
-// Point panics where REALTIME_FAULT says so.
+// Point panics, or waits, where REALTIME_FAULT says so.
 func Point(name string) {
-	if p := points[name]; p != nil && p.due() {
+	p := points[name]
+	switch {
+	case p == nil || !p.due():
+	case p.wait > 0:
+		time.Sleep(p.wait)
+	default:
 		panic("fault: " + name)
 	}
 }
