@@ -7,7 +7,7 @@ GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## run everything in one process, in development mode
@@ -18,12 +18,13 @@ build: ## build bin/realtime
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/realtime .
 
 # One package at a time, as those that run real processes measure pauses; and never from the cache,
-# which does not know that the tests of the binary build it.
+# which does not know that the tests of the binary build it. What needs the libraries of Compose, Helm or Prometheus is a module of its own.
 .PHONY: test
 test: ## vet and test; installs what the tests need
 	.ci/tools
 	go vet ./...
 	go test -count=1 -p 1 ./...
+	cd deploy/test && go vet ./... && go test -count=1 -p 1 ./...
 
 .PHONY: test-race
 test-race: ## test with the race detector
@@ -59,6 +60,20 @@ bench-clients: ## the part of bench that clients see
 .PHONY: bench-directory
 bench-directory: ## the part of bench about 100,000 users of simulated gateways
 	go test -run '^$$' -bench Directory -benchtime 1x ./presence
+
+# LOAD="-scenario chat -connections 5000 -start all -html report.html" says what load, and where; LOAD=-h lists the flags.
+.PHONY: load
+load: ## put the load of many clients on a cluster; loadtest/README.md tells more
+	go run ./loadtest/load $(LOAD)
+
+# K6=smoke|chat|storm|soak; URL=ws://host/ws where not on this machine. loadtest/k6/README.md tells more.
+.PHONY: k6
+k6: ## run a k6 script; builds k6 into bin
+	loadtest/k6/run $(or $(K6),smoke)
+
+.PHONY: k6-check
+k6-check: ## put the same load on by k6 and by loadtest/load, and compare
+	loadtest/k6/run check
 
 # TORTURE="-duration 30m -messages 1000000 -seed 7" says how long, and so on; TORTURE=-h lists the flags.
 .PHONY: torture
