@@ -131,7 +131,12 @@ func (w *worker) welcomed(socket int, text []byte) error {
 		return nil
 	}
 	if !bytes.Contains(text, []byte(`"resumed":true`)) {
+		w.counts.Unresumed++
+		w.rec.away(local)
 		return nil
+	}
+	if w.set.History {
+		w.rec.resume(local)
 	}
 	restored, _ := w.names.greeting(w.set.Kinds, w.number(local), w.set.Own)
 	w.swarm.Skip(socket, len(restored))
@@ -175,7 +180,9 @@ func (w *worker) closed(socket int, why error) error {
 	}
 	w.counts.Closed[name]++
 	w.counts.Ready--
-	w.rec.away(local)
+	if !w.set.History {
+		w.rec.away(local)
+	}
 	if c.drained {
 		if name == "1012" {
 			w.counts.Drain.Restarts++

@@ -18,9 +18,10 @@ type setup struct {
 	TokenLife  time.Duration    `json:"token_life"`
 	Run        string           `json:"run"` // part of all names
 	Kinds      []kind           `json:"kinds"`
-	Total      int              `json:"total"` // connections of all workers
-	Own        int              `json:"own"`   // further topics of each connection
-	Size       int              `json:"size"`  // of a payload, bytes
+	Total      int              `json:"total"`   // connections of all workers
+	History    bool             `json:"history"` // what was said while a connection was away comes when it resumes
+	Own        int              `json:"own"`     // further topics of each connection
+	Size       int              `json:"size"`    // of a payload, bytes
 	Handshakes int              `json:"handshakes"`
 	Reconnect  bool             `json:"reconnect"`
 	Tick       time.Duration    `json:"tick"`
@@ -74,9 +75,10 @@ type counts struct {
 
 	Opened    int            `json:"opened"`
 	Welcomed  int            `json:"welcomed"`
-	Failed    int            `json:"failed"`  // connections given up
-	Refused   map[string]int `json:"refused"` // handshakes, by status or reason
-	Closed    map[string]int `json:"closed"`  // connections, by close code or reason
+	Unresumed int            `json:"unresumed"` // came back, and its session was not there
+	Failed    int            `json:"failed"`    // connections given up
+	Refused   map[string]int `json:"refused"`   // handshakes, by status or reason
+	Closed    map[string]int `json:"closed"`    // connections, by close code or reason
 	Sent      int            `json:"sent"`
 	Unsent    int            `json:"unsent"` // due while their sender was away
 	Acked     int            `json:"acked"`
@@ -107,6 +109,7 @@ func (c *counts) add(o counts) {
 	c.InFlight += o.InFlight
 	c.Opened += o.Opened
 	c.Welcomed += o.Welcomed
+	c.Unresumed += o.Unresumed
 	c.Failed += o.Failed
 	c.Sent += o.Sent
 	c.Unsent += o.Unsent

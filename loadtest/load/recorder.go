@@ -18,6 +18,7 @@ type recorder struct {
 	next    []uint32       // by connection of this worker and slot: the number it must see next
 	missing map[int][]span // by index of next: what was passed over
 	spans   int            // in missing
+	resumed []bool         // likewise: its connection resumed, and nothing new has come since
 
 	wrong wrongs
 }
@@ -28,6 +29,7 @@ type wrongs struct {
 	Doubled      int      `json:"doubled"`      // came again
 	Disordered   int      `json:"disordered"`   // came behind a later one of the same sender
 	Misdelivered int      `json:"misdelivered"` // came to one it was not for
+	Again        int      `json:"again"`        // came again behind a resume, before anything new, as the protocol allows
 	Excused      int      `json:"excused"`      // did not come, and its sender had no Ack
 	Unchecked    int      `json:"unchecked"`    // gaps that were not recorded, as there were too many
 	Examples     []string `json:"examples,omitempty"`
@@ -49,7 +51,7 @@ func newRecorder(kinds []kind, n int, number func(local int) int) *recorder {
 		r.first = append(r.first, r.slots)
 		r.slots += kinds[i].slots()
 	}
-	r.next = make([]uint32, n*r.slots)
+	r.next, r.resumed = make([]uint32, n*r.slots), make([]bool, n*r.slots)
 	return r
 }
 
@@ -71,11 +73,14 @@ func (r *recorder) arrived(local int, s stamp) bool {
 		r.next[at] = s.seq + 1 // what a user said last is told again when it comes and goes
 		return false
 	case s.seq == due || due == anything:
-		r.next[at] = s.seq + 1
+		r.next[at], r.resumed[at] = s.seq+1, false
 		return true
+	case s.seq < due && r.resumed[at]:
+		r.wrong.Again++
+		return false
 	case s.seq > due:
 		r.skip(at, span{due, s.seq})
-		r.next[at] = s.seq + 1
+		r.next[at], r.resumed[at] = s.seq+1, false
 		return true
 	case r.found(at, s.seq):
 		r.wrong.Disordered++
@@ -91,6 +96,13 @@ func (r *recorder) arrived(local int, s stamp) bool {
 func (r *recorder) away(local int) {
 	for i := local * r.slots; i < (local+1)*r.slots; i++ {
 		r.next[i] = anything
+	}
+}
+
+// resume expects of a connection that was away what it has missed.
+func (r *recorder) resume(local int) {
+	for i := local * r.slots; i < (local+1)*r.slots; i++ {
+		r.resumed[i] = true
 	}
 }
 
@@ -177,6 +189,7 @@ func (w *wrongs) add(o wrongs) {
 	w.Doubled += o.Doubled
 	w.Disordered += o.Disordered
 	w.Misdelivered += o.Misdelivered
+	w.Again += o.Again
 	w.Excused += o.Excused
 	w.Unchecked += o.Unchecked
 	for _, e := range o.Examples {

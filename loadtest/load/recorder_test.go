@@ -35,13 +35,20 @@ func TestRecorder(t *testing.T) {
 		{"0/0 1/0 away 0/3 0/4 1/4", nil, 5, wrongs{}},
 		{"0/0 1/0 away 0/2 0/4 1/4", nil, 5, wrongs{Lost: 1}},
 		{"0/0 1/0 away", nil, 2, wrongs{}},
+		{"0/0 1/0 resume 0/0 1/0 0/1 0/2 0/3 0/4 1/1 1/2 1/3 1/4", nil, 10, wrongs{Again: 2}},
+		{"0/0 1/0 resume 0/2 0/3 0/4 1/1 1/2 1/3 1/4", nil, 9, wrongs{Lost: 1}},
+		{"0/0 1/0 resume 0/1 0/2 0/1 0/3 0/4 1/1 1/2 1/3 1/4", nil, 10, wrongs{Doubled: 1}},
 	} {
 		kinds := []kind{{Name: kindShared, Crowds: 1, Senders: 2, Total: 3}}
 		r := newRecorder(kinds, 1, func(local int) int { return local + 1 })
 		counted := 0
 		for word := range strings.FieldsSeq(tt.script) {
-			if word == "away" {
+			switch word {
+			case "away":
 				r.away(0)
+				continue
+			case "resume":
+				r.resume(0)
 				continue
 			}
 			var s stamp

@@ -30,8 +30,9 @@ type report struct {
 
 	Errors     int            `json:"errors"` // Error messages, of all codes
 	ErrorCodes map[string]int `json:"error_codes"`
-	Closed     map[string]int `json:"closed"`  // connections that the servers ended, by code
-	Refused    map[string]int `json:"refused"` // handshakes, by status
+	Closed     map[string]int `json:"closed"`    // connections that the servers ended, by code
+	Unresumed  int            `json:"unresumed"` // connections that came back without their session
+	Refused    map[string]int `json:"refused"`   // handshakes, by status
 
 	// Of deliveries, from when the message was to be sent.
 	P50 float64 `json:"p50_ms"`

@@ -83,7 +83,7 @@ func (c *conductor) hire(ctx context.Context) error {
 		return setup{
 			Index: i, Workers: c.set.processes, Targets: addrs, Paths: paths, Source: source(i, addrs),
 			Secret: c.set.secret, TokenLife: time.Hour + 2*c.set.duration, Run: run,
-			Kinds: c.set.kinds(), Total: c.set.connections, Own: c.set.own, Size: c.set.size,
+			Kinds: c.set.kinds(), Total: c.set.connections, History: c.set.history, Own: c.set.own, Size: c.set.size,
 			Handshakes: max(1, c.set.handshakes/c.set.processes), Reconnect: c.set.reconnect, Tick: c.set.tick,
 		}
 	})
@@ -118,6 +118,7 @@ func (c *conductor) phases(ctx context.Context) error {
 	n := c.crew.counts()
 	r := c.rep
 	r.Closed, r.Refused, r.ErrorCodes = n.Closed, n.Refused, n.Errors
+	r.Unresumed = n.Unresumed
 	for _, k := range n.Errors {
 		r.Errors += k
 	}

@@ -37,6 +37,7 @@ type settings struct {
 	publishers  int
 	shared      bool
 	sharedRate  float64
+	history     bool
 	own         int
 	mix         map[string]float64
 	patience    time.Duration
@@ -99,6 +100,7 @@ func parseSettings(args []string, out io.Writer) (settings, error) {
 	f.IntVar(&s.publishers, "publishers", 1, "fanout, hot: senders to each topic")
 	f.BoolVar(&s.shared, "shared", false, "subscribe all to one topic besides")
 	f.Float64Var(&s.sharedRate, "shared-messages", 0, "messages a second to that topic, besides -messages")
+	f.BoolVar(&s.history, "history", false, "the topics have a history: with -reconnect, what was said while a connection was away has to come when it is back")
 	f.IntVar(&s.own, "own", 0, "further topics to which each connection alone subscribes, and nobody sends")
 	mix := f.String("mix", "chat=60,rooms=20,direct=15,presence=5", "mixed: parts of -messages")
 	f.DurationVar(&s.patience, "patience", 10*time.Second, "how long to wait at the end for what has not come")

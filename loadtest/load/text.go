@@ -37,8 +37,8 @@ func (r *report) print(out io.Writer) error {
 		}
 	}
 	row("messages", "%d sent in %.1f s, %d acked, %d unanswered, %d not sent", r.Sent, r.Seconds, r.Acked, r.Unanswered, r.Unsent)
-	row("deliveries", "%d of %d; %d lost, %d repeated, %d disordered, %d misdelivered, %d excused", r.Delivered, r.Expected,
-		r.Lost, r.Doubled, r.Disordered, r.Misdelivered, r.Excused)
+	row("deliveries", "%d of %d; %d lost, %d repeated, %d disordered, %d misdelivered, %d excused, %d again behind a resume", r.Delivered, r.Expected,
+		r.Lost, r.Doubled, r.Disordered, r.Misdelivered, r.Excused, r.Again)
 	for _, e := range r.Examples {
 		row("", "%s", e)
 	}
@@ -60,6 +60,9 @@ func (r *report) print(out io.Writer) error {
 		if len(m.counts) > 0 {
 			row(m.name, "%s", list(m.counts))
 		}
+	}
+	if r.Unresumed > 0 {
+		row("unresumed", "%d came back without their session", r.Unresumed)
 	}
 	if s := r.Server; s != nil {
 		row("server CPU", "%.0f µs a connection, %.2f µs a delivery%s, %.0f %% of a core while messages were sent", c.CPU, s.CPU, perRole(s.CPUByRole, "%.2f"), s.CPUPercent)
