@@ -64,7 +64,7 @@ func small(t *testing.T, fault string) settings {
 		t.Fatal(err)
 	}
 	set.env = []string{"STAND_IN=" + fault}
-	set.patience, set.brisk = 500*time.Millisecond, true
+	set.patience, set.brisk, set.alone = 500*time.Millisecond, true, true
 	return set
 }
 
@@ -73,10 +73,13 @@ func TestReportIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep.FanOut.Deliveries != 3*5*100 || rep.Topics.Deliveries != 3*150*10 {
-		t.Errorf("deliveries %d and %d", rep.FanOut.Deliveries, rep.Topics.Deliveries)
+	if len(rep.Deliveries) != 2 {
+		t.Fatalf("deliveries %+v", rep.Deliveries)
 	}
-	for _, s := range []*scenario{rep.FanOut, rep.Topics} {
+	for i, s := range rep.Deliveries {
+		if want := []int{3 * 5 * 100, 3 * 150 * 10}[i%2]; s.Deliveries != want {
+			t.Errorf("%d deliveries, want %d", s.Deliveries, want)
+		}
 		if s.Server.Min <= 0 || s.Server.Median < s.Server.Min || s.Server.Max < s.Server.Median ||
 			s.Bare.Median <= 0 || s.Ratio <= 0 || s.FrameBytes < 128 {
 			t.Errorf("scenario %+v", *s)
@@ -111,7 +114,7 @@ func TestABrokenServerHasNoFigures(t *testing.T) {
 
 // The real servers, in small: what is measured must come about.
 func TestPeopleAndRooms(t *testing.T) {
-	set, err := parseSettings([]string{"-only=hot,presence,ghosts,direct,room", "-hot-sockets=50", "-hot-rate=200", "-hot-seconds=0.9", "-watchers=20", "-changes=60", "-change-rate=100",
+	set, err := parseSettings([]string{"-only=deliveries,hot,presence,ghosts,direct,room", "-sockets=100", "-rounds=3", "-messages=5", "-topics=10", "-rate=500", "-seconds=0.9", "-hot-sockets=50", "-hot-rate=200", "-hot-seconds=0.9", "-watchers=20", "-changes=60", "-change-rate=100",
 		"-ghosts=150", "-kills=1", "-pairs=10", "-direct-rate=200", "-direct-seconds=2", "-members=300"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +122,9 @@ func TestPeopleAndRooms(t *testing.T) {
 	rep, err := measure(t.Context(), set, t.Output())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(rep.Deliveries) != 4 || rep.Deliveries[3].Deliveries != 3*150*10 || rep.Deliveries[3].Ratio <= 0 {
+		t.Errorf("deliveries %+v", rep.Deliveries)
 	}
 	if len(rep.Hot) != 4 {
 		t.Errorf("hot %+v", rep.Hot)

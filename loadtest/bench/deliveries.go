@@ -21,7 +21,7 @@ const settle = 5 * time.Millisecond
 type bench struct {
 	set     settings
 	sys     *system
-	pid     int // of the server
+	pids    []int // of the servers
 	bare    *bare
 	swarm   *swarm.Swarm
 	watch   watch
@@ -33,37 +33,57 @@ type bench struct {
 // publishers is the number of publishing sockets of the topics scenario.
 const publishers = 10
 
-func measureDeliveries(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+func measureDeliveries(ctx context.Context, set settings, log io.Writer) (list []*scenario, err error) {
+	systems := oneAndSplit
+	if set.alone {
+		systems = systems[:1]
+	}
+	for _, in := range systems {
+		some, err := measureDeliveriesIn(ctx, set, in.spec, log)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", in.name, err)
+		}
+		for _, s := range some {
+			s.System = in.name
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
+func measureDeliveriesIn(ctx context.Context, set settings, spec cluster.Spec, log io.Writer) (list []*scenario, err error) {
 	b := &bench{set: set, sent: make([]int, set.groups)}
-	if b.sys, err = startSystem(ctx, set, cluster.Spec{All: 1}); err != nil {
-		return err
+	if b.sys, err = startSystem(ctx, set, spec); err != nil {
+		return nil, err
 	}
 	defer func() { err = b.sys.stop(err) }()
-	b.pid = b.sys.cluster.Alls[0].PID()
+	for _, p := range b.sys.cluster.Processes() {
+		b.pids = append(b.pids, p.PID())
+	}
 	if b.bare, err = startBare(set.sockets); err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = b.bare.stop(err) }()
 	if b.swarm, err = swarm.New(); err != nil {
-		return err
+		return nil, err
 	}
 	defer b.swarm.Close()
 	if err := b.connect(ctx, log); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Fprintf(log, "fan-out: %d rounds of %d messages to %d sockets\n", set.rounds, set.messages, set.sockets)
-	rep.FanOut, err = b.alternate(ctx, set.rounds, b.fanOutRound, b.bareFanOut)
+	all, err := b.alternate(ctx, set.rounds, b.fanOutRound, b.bareFanOut)
 	if err != nil {
-		return fmt.Errorf("fan-out: %w", err)
+		return nil, fmt.Errorf("fan-out: %w", err)
 	}
-	rep.FanOut.Name = fmt.Sprintf("%d sockets, one topic", set.sockets)
+	all.Name = fmt.Sprintf("%d sockets, one topic", set.sockets)
 	fmt.Fprintf(log, "topics: %g s of %d messages a second over %d topics\n", set.seconds, set.rate, set.groups)
-	rep.Topics, err = b.alternate(ctx, groupRounds, b.groupRound, b.bareGroups)
+	groups, err := b.alternate(ctx, groupRounds, b.groupRound, b.bareGroups)
 	if err != nil {
-		return fmt.Errorf("topics: %w", err)
+		return nil, fmt.Errorf("topics: %w", err)
 	}
-	rep.Topics.Name = fmt.Sprintf("%d topics × %d sockets, %d msg/s", set.groups, set.sockets/set.groups, set.rate)
-	return nil
+	groups.Name = fmt.Sprintf("%d topics × %d sockets, %d msg/s", set.groups, set.sockets/set.groups, set.rate)
+	return []*scenario{all, groups}, nil
 }
 
 func (b *bench) connect(ctx context.Context, log io.Writer) error {
@@ -74,14 +94,20 @@ func (b *bench) connect(ctx context.Context, log io.Writer) error {
 	}
 	b.swarm.Text = b.watch.text
 	b.swarm.Raw = func(_, n int) error { b.rawRead += n; return nil }
-	err := b.swarm.Dial(ctx, b.sys.addrs[0], b.set.sockets+publishers, func(i int) (swarm.Greeting, error) {
-		if i >= b.set.sockets {
-			return greeting(i)
+	for at, addr := range b.sys.addrs {
+		n := b.set.sockets*(at+1)/len(b.sys.addrs) - b.swarm.Len()
+		if at == len(b.sys.addrs)-1 {
+			n += publishers
 		}
-		return greeting(i, topicAll, groupTopic(i%b.set.groups))
-	})
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		err := b.swarm.Dial(ctx, addr, n, func(i int) (swarm.Greeting, error) {
+			if i >= b.set.sockets {
+				return greeting(i)
+			}
+			return greeting(i, topicAll, groupTopic(i%b.set.groups))
+		})
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
 	}
 	fmt.Fprintf(log, "connected %d sockets in %v\n", b.swarm.Len(), time.Since(begin).Round(time.Millisecond))
 	if err := b.swarm.DialRaw(ctx, b.bare.addr, b.set.sockets); err != nil {
@@ -118,11 +144,11 @@ type round func(context.Context) (int, error)
 func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (*scenario, error) {
 	s := &scenario{}
 	for r := range rounds + 1 {
-		cost, n, err := costOf(ctx, b.pid, server)
+		cost, n, err := costOf(ctx, b.pids, server)
 		if err != nil {
 			return nil, err
 		}
-		bareCost, _, err := costOf(ctx, b.bare.pid(), bare)
+		bareCost, _, err := costOf(ctx, []int{b.bare.pid()}, bare)
 		if err != nil {
 			return nil, fmt.Errorf("bare program: %w", err)
 		}
@@ -138,11 +164,11 @@ func (b *bench) alternate(ctx context.Context, rounds int, server, bare round) (
 	return s, nil
 }
 
-// costOf is the CPU time, in microseconds, that a process uses for each delivery
+// costOf is the CPU time, in microseconds, that processes use for each delivery
 // of a round.
-func costOf(ctx context.Context, pid int, f round) (cost float64, n int, err error) {
+func costOf(ctx context.Context, pids []int, f round) (cost float64, n int, err error) {
 	time.Sleep(settle)
-	before, err := usage.CPU(pid)
+	before, err := cpuOf(pids)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -150,8 +176,20 @@ func costOf(ctx context.Context, pid int, f round) (cost float64, n int, err err
 		return 0, n, err
 	}
 	time.Sleep(settle)
-	after, err := usage.CPU(pid)
+	after, err := cpuOf(pids)
 	return micros(after-before, n), n, err
+}
+
+// cpuOf is the CPU time that processes have used together.
+func cpuOf(pids []int) (all time.Duration, err error) {
+	for _, pid := range pids {
+		used, err := usage.CPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		all += used
+	}
+	return all, nil
 }
 
 // fanOutRound sends messages to the topic of all, each when everybody has read
@@ -165,7 +203,7 @@ func (b *bench) fanOutRound(ctx context.Context) (int, error) {
 		if err := b.swarm.Send(b.set.sockets, msg); err != nil {
 			return 0, err
 		}
-		err := b.readAfter(ctx, b.pid, func() bool {
+		err := b.readAfter(ctx, b.pids, func() bool {
 			return b.watch.deliveries >= deliveries && b.watch.acks >= acks
 		})
 		if err != nil {
@@ -184,7 +222,7 @@ func (b *bench) bareFanOut(ctx context.Context) (int, error) {
 		if err := b.bare.write(b.watch.frameSize, 0, b.set.sockets); err != nil {
 			return 0, err
 		}
-		err := b.readAfter(ctx, b.bare.pid(), func() bool { return b.rawRead >= want })
+		err := b.readAfter(ctx, []int{b.bare.pid()}, func() bool { return b.rawRead >= want })
 		if err != nil {
 			return 0, fmt.Errorf("%w: %d bytes missing", err, want-b.rawRead)
 		}
@@ -250,13 +288,14 @@ func (b *bench) groupSize(g int) int {
 	return n
 }
 
-// readAfter waits until the process has done its work, and then reads until
+// readAfter waits until the processes have done their work, and then reads until
 // done. Nobody reads meanwhile: a reader that goes to sleep and is woken by
 // every frame makes each write dearer, the more so the faster it is, and would
 // be measured instead.
-func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error {
-	const look, idle = 2 * time.Millisecond, 50 * time.Microsecond
-	last, err := usage.CPU(pid)
+func (b *bench) readAfter(ctx context.Context, pids []int, done func() bool) error {
+	const look = 2 * time.Millisecond
+	idle := time.Duration(len(pids)) * 50 * time.Microsecond
+	last, err := cpuOf(pids)
 	if err != nil {
 		return err
 	}
@@ -266,7 +305,7 @@ func (b *bench) readAfter(ctx context.Context, pid int, done func() bool) error 
 			break // for pollUntil to tell
 		}
 		time.Sleep(look)
-		now, err := usage.CPU(pid)
+		now, err := cpuOf(pids)
 		if err != nil {
 			return err
 		}

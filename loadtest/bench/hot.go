@@ -120,7 +120,7 @@ func (h *hot) measure(ctx context.Context, set settings, rate int) (*hotReport, 
 		if err != nil {
 			return nil, err
 		}
-		bareCost, _, err := costOf(ctx, h.bare.pid(), h.bareRound)
+		bareCost, _, err := costOf(ctx, []int{h.bare.pid()}, h.bareRound)
 		if err != nil {
 			return nil, fmt.Errorf("bare program: %w", err)
 		}

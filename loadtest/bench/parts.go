@@ -19,7 +19,10 @@ type part struct {
 // parts lists all of them, in the order in which they run.
 func parts() []part {
 	return []part{
-		{"deliveries", measureDeliveries},
+		{"deliveries", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
+			rep.Deliveries, err = measureDeliveries(ctx, set, log)
+			return err
+		}},
 		{"hot", func(ctx context.Context, set settings, rep *report, log io.Writer) (err error) {
 			rep.Hot, err = measureHot(ctx, set, log)
 			return err

@@ -18,10 +18,10 @@ func (rep *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "%s, Linux %s, %d CPUs, payload of %d bytes. CPU is that of all servers together.\n",
 		rep.Go, rep.Kernel, rep.CPUs, rep.Payload)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	if rep.FanOut != nil {
+	if len(rep.Deliveries) > 0 {
 		fmt.Fprintln(w, "\nscenario\tdeliveries\tframe\tCPU µs/delivery: median (min–max)\tbare write() µs\tratio")
-		for _, s := range []*scenario{rep.FanOut, rep.Topics} {
-			fmt.Fprintf(w, "%s\t%d\t%d B\t%s\t%s\t%.2f\n", s.Name, s.Deliveries, s.FrameBytes, s.Server, s.Bare, s.Ratio)
+		for _, s := range rep.Deliveries {
+			fmt.Fprintf(w, "%s: %s\t%d\t%d B\t%s\t%s\t%.2f\n", s.System, s.Name, s.Deliveries, s.FrameBytes, s.Server, s.Bare, s.Ratio)
 		}
 	}
 	printHot(w, rep.Hot)

@@ -20,22 +20,22 @@ type report struct {
 	CPUs    int    `json:"cpus"`
 	Payload int    `json:"payload_bytes"`
 
-	FanOut   *scenario       `json:"fan_out,omitempty"`
-	Topics   *scenario       `json:"topics,omitempty"`
-	Hot      []hotReport     `json:"hot,omitempty"`
-	Idle     []idleReport    `json:"idle,omitempty"`
-	Presence *presenceReport `json:"presence,omitempty"`
-	Ghosts   *ghostsReport   `json:"ghosts,omitempty"`
-	Direct   []directReport  `json:"direct,omitempty"`
-	Room     *roomReport     `json:"room,omitempty"`
-	History  []historyReport `json:"history,omitempty"`
-	Recovery *recoveryReport `json:"recovery,omitempty"`
-	Session  *sessionReport  `json:"session,omitempty"`
-	Flood    *floodReport    `json:"flood,omitempty"`
+	Deliveries []*scenario     `json:"deliveries,omitempty"`
+	Hot        []hotReport     `json:"hot,omitempty"`
+	Idle       []idleReport    `json:"idle,omitempty"`
+	Presence   *presenceReport `json:"presence,omitempty"`
+	Ghosts     *ghostsReport   `json:"ghosts,omitempty"`
+	Direct     []directReport  `json:"direct,omitempty"`
+	Room       *roomReport     `json:"room,omitempty"`
+	History    []historyReport `json:"history,omitempty"`
+	Recovery   *recoveryReport `json:"recovery,omitempty"`
+	Session    *sessionReport  `json:"session,omitempty"`
+	Flood      *floodReport    `json:"flood,omitempty"`
 }
 
 // scenario is what deliveries cost in CPU microseconds.
 type scenario struct {
+	System     string  `json:"system"`
 	Name       string  `json:"name"`
 	Deliveries int     `json:"deliveries"`
 	FrameBytes int     `json:"frame_bytes"`

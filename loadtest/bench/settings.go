@@ -54,6 +54,7 @@ type settings struct {
 	json     bool
 	env      []string      // more settings of the server, for tests
 	patience time.Duration // bounds the wait for the deliveries of one message
+	alone    bool          // for tests: deliveries in one process only, as stand-ins do not know of each other
 	brisk    bool          // for tests: fewer and shorter rounds
 }
 
