@@ -67,6 +67,11 @@ bench-directory: ## the part of bench about 100,000 users of simulated gateways
 load: ## put the load of many clients on a cluster; loadtest/README.md tells more
 	go run ./loadtest/load $(LOAD)
 
+# BASE=origin/main is what to compare with.
+.PHONY: compare
+compare: ## compare allocations and instructions of benchmarks with BASE
+	.ci/compare $(or $(BASE),origin/main)
+
 # K6=smoke|chat|storm|soak; URL=ws://host/ws where not on this machine. loadtest/k6/README.md tells more.
 .PHONY: k6
 k6: ## run a k6 script; builds k6 into bin
