@@ -29,6 +29,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/backbone"
 	"github.com/realtime-cluster/realtime/pkg/cli"
 	"github.com/realtime-cluster/realtime/pkg/config"
+	"github.com/realtime-cluster/realtime/pkg/control"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/ops"
@@ -67,8 +68,8 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 		return cli.Health(args, lookup, stdout, stderr)
 	case "check":
 		return cli.Check(args, lookup, stdout, stderr)
-	case config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken:
-	default:
+	}
+	if !slices.Contains(config.Commands, command) {
 		fmt.Fprintf(stderr, "realtime: unknown command %q; try: realtime help\n", command)
 		return 2
 	}
@@ -79,9 +80,12 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 	code := 2
 	if err == nil {
 		code = 1
-		if command == config.CommandToken {
+		switch command {
+		case config.CommandToken:
 			err = printToken(cfg, stdout)
-		} else {
+		case config.CommandTop, config.CommandInfo, config.CommandDrain, config.CommandDisconnect:
+			err = cli.Control(cfg, os.Stdin, stdout)
+		default:
 			err = serve(cfg, stdout, stderr)
 		}
 	}
@@ -95,7 +99,7 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 // printToken prints an access token, or a pair of tokens as POST /sessions/refresh answers it.
 func printToken(cfg *config.Config, stdout io.Writer) error {
 	spec := auth.TokenSpec{
-		User: cfg.Token.User, Issuer: cfg.Auth.Issuer, Audience: cfg.Auth.Audience, TTL: cfg.Token.TTL,
+		User: cfg.User, Issuer: cfg.Auth.Issuer, Audience: cfg.Auth.Audience, TTL: cfg.Token.TTL,
 		Roles: cfg.Token.Roles, Permissions: cfg.Token.Permissions, Topics: grants(cfg.Token), Now: time.Now(),
 	}
 	if cfg.Token.Refresh {
@@ -146,7 +150,10 @@ type node struct {
 
 	supervisor *supervise.Supervisor
 
-	gateway *gateway.Gateway
+	gateway *gateway.Gateway // nil in other roles
+	router  *router.Router   // nil in other roles
+	control *control.Server
+	end     func() // stops the process as SIGTERM does
 	health  []ops.Part
 	parts   []process.Part
 }
@@ -170,11 +177,13 @@ func serve(cfg *config.Config, stdout, stderr io.Writer) error {
 	n.parts = append(n.parts, n.supervised("pulse watch", n.supervisor.Watch))
 	n.nats = backbone.NewMetrics(n.registry)
 	n.parts = append(n.parts, n.supervised("memory", process.Trim))
+	n.parts = append(n.parts, n.supervised("control", func(ctx context.Context) error { return n.control.Run(ctx) }))
 
 	stop, kill, end, release := process.Signals(cfg.ShutdownTimeout, func(s os.Signal) {
 		n.log.Info("stopping", zap.Stringer("signal", s), zap.Duration("within", cfg.ShutdownTimeout))
 	})
 	defer release()
+	n.end = end
 	defer context.AfterFunc(kill, func() {
 		time.AfterFunc(giveUpTime, func() {
 			fmt.Fprintln(stderr, "realtime: did not stop in time")
@@ -240,6 +249,7 @@ func (n *node) build(ctx context.Context) (err error) {
 	if !all && n.cfg.Command != config.CommandGateway {
 		n.servePages()
 	}
+	n.buildControl()
 	if n.embedded != nil {
 		n.log.Info("embedded NATS server, with its data in DATA_DIR", zap.String("data", n.cfg.NATS.DataDir))
 	}
@@ -405,6 +415,7 @@ func (n *node) buildRouter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.router = r
 	n.health = append(n.health, ops.Part{Name: config.CommandRouter, Ready: r.Ready, Vital: true})
 	n.watchHistory("topic_history", r.HistoryReady)
 	n.parts = append(n.parts, process.Part{Name: config.CommandRouter, Run: r.Run, Started: r.Started()})
@@ -515,7 +526,7 @@ func (n *node) pages() http.Handler {
 	cfg := ops.Config{
 		Version: cli.Version(version), Protocol: protocol.Version, Role: n.cfg.Command, Node: n.cfg.NodeName,
 		Features: gateway.Features, Settings: n.cfg.Public(), Gatherer: n.registry, Registerer: n.registry,
-		Parts: append(n.health, ops.Part{Name: "nats", Ready: n.natsReady, Vital: true}),
+		Parts: n.vitals(),
 	}
 	if g := n.gateway; g != nil {
 		cfg.Connections = func() (int, int) { return g.Open(), n.cfg.Gateway.MaxConnections }
@@ -528,6 +539,29 @@ func (n *node) pages() http.Handler {
 		}
 	}
 	return ops.New(cfg)
+}
+
+// vitals are the parts of /health.
+func (n *node) vitals() []ops.Part {
+	return append(slices.Clone(n.health), ops.Part{Name: "nats", Ready: n.natsReady, Vital: true})
+}
+
+// buildControl makes what answers the operator's tools.
+func (n *node) buildControl() {
+	cfg := control.Config{
+		Conn: n.conns[0], Log: n.log.Named("control"), Node: n.cfg.NodeName, Role: n.cfg.Command, Version: cli.Version(version),
+		Address: n.listener.Addr().String(), Settings: n.cfg.Public(), Parts: n.vitals(), Gatherer: n.registry, Drain: n.end,
+	}
+	if n.router != nil {
+		cfg.Topics = n.router.Hot
+	}
+	if n.gateway != nil {
+		cfg.Slow = n.gateway.Slow
+		cfg.Disconnect = func(ctx context.Context, user string) error {
+			return n.revocations.Revoke(ctx, store.Revocation{Kind: store.KindDisconnect, Name: user, At: time.Now()})
+		}
+	}
+	n.control = control.New(cfg)
 }
 
 func (n *node) natsReady() error {

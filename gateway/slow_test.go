@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sys/unix"
 
+	"github.com/realtime-cluster/realtime/pkg/control"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 )
 
@@ -32,7 +33,17 @@ func TestSubscriberThatNeverReads(t *testing.T) {
 	sender := h.talk(g, "carol")
 	padding := strings.Repeat("x", 50000)
 	sent := 0
+	var slowest control.SlowClient
+	if list := g.Slow(9); len(list) != 0 {
+		t.Errorf("slow before anything is sent: %v", list)
+	}
 	for h.ended(g, "slow") == 0 {
+		for _, s := range g.Slow(9) {
+			if s.User != "bob" {
+				t.Errorf("%s is said to be slow", s.User)
+			}
+			slowest = s
+		}
 		if sent++; sent > 2000 {
 			t.Fatal("a client that does not read was not closed")
 		}
@@ -45,6 +56,9 @@ func TestSubscriberThatNeverReads(t *testing.T) {
 				t.Fatalf("subscriber %d got message %d, want %d", i, got, sent)
 			}
 		}
+	}
+	if slowest.Waiting < len(padding) {
+		t.Errorf("the slowest was %+v", slowest)
 	}
 	messages, code := stuck.end()
 	if code != 4410 {

@@ -22,6 +22,7 @@ func (t *topics) publish(from owner.Source, rec wire.Record) {
 		return
 	}
 	t.metrics.published.Inc()
+	t.hot.Note(p.Topic)
 	if !t.rules.Apply(from, &p) {
 		return
 	}

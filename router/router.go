@@ -10,6 +10,7 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/cluster"
 	"github.com/realtime-cluster/realtime/pkg/crew"
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
+	"github.com/realtime-cluster/realtime/pkg/hot"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/rules"
@@ -37,6 +38,7 @@ type Config struct {
 type Router struct {
 	node *owner.Node
 	crew *crew.Crew // reads histories
+	hot  *hot.Counter
 }
 
 // New makes a Router. It starts nothing.
@@ -45,11 +47,12 @@ func New(cfg Config) (*Router, error) {
 	f := metric.For(cfg.Registerer, string(cluster.RoleRouter))
 	shelves := cfg.History.Config(cfg.Lanes, m.overload, f, cfg.Log)
 	rulesMetrics := rules.NewMetrics(f)
+	topicRates := new(hot.Counter)
 	node, err := owner.New(owner.Config{
 		Role: cluster.RoleRouter, Name: cfg.Name, Version: cfg.Version, Lanes: cfg.Lanes,
 		Conns: cfg.Conns, Log: cfg.Log, Registerer: cfg.Registerer, Supervisor: cfg.Supervisor,
 		Handler: func(l *owner.Lane) owner.Handler {
-			t := newTopics(l, m, shelves)
+			t := newTopics(l, m, shelves, topicRates)
 			t.rules = enforce.New(l, cfg.Rules, rulesMetrics)
 			return t
 		},
@@ -57,7 +60,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Router{node: node, crew: shelves.Crew}, nil
+	return &Router{node: node, crew: shelves.Crew, hot: topicRates}, nil
 }
 
 // Run routes until stop is done, then hands over and returns, at the latest when kill is done.
@@ -71,6 +74,9 @@ func (r *Router) Ready() error { return r.node.Ready() }
 
 // HistoryReady reports why histories cannot be read; nil when they can.
 func (r *Router) HistoryReady() error { return r.crew.Health() }
+
+// Hot estimates the rates of Broadcasts of the up to n topics that had most of late.
+func (r *Router) Hot(n int) []hot.Rate { return r.hot.Top(n) }
 
 // Started is closed when the router owns topics.
 func (r *Router) Started() <-chan struct{} { return r.node.Started() }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
+	"github.com/realtime-cluster/realtime/pkg/hot"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/protocol"
 	"github.com/realtime-cluster/realtime/pkg/rules/enforce"
@@ -29,12 +30,13 @@ type topics struct {
 	rules   *enforce.Enforcer // nil: there are none
 	history *shelf.Rules
 	shelf   *shelf.Shelf // of the topics that have one
+	hot     hot.Sampler
 
 	publisher
 }
 
-func newTopics(l *owner.Lane, m *metrics, h *shelf.Config) *topics {
-	t := &topics{lane: l, metrics: m, exact: make(map[string]*interest), history: h.Rules}
+func newTopics(l *owner.Lane, m *metrics, h *shelf.Config, rates *hot.Counter) *topics {
+	t := &topics{lane: l, metrics: m, exact: make(map[string]*interest), history: h.Rules, hot: rates.Sampler()}
 	t.shelf = shelf.New(l, h, (*desk)(t))
 	return t
 }

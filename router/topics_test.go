@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/realtime-cluster/realtime/pkg/history/shelf"
+	"github.com/realtime-cluster/realtime/pkg/hot"
 	"github.com/realtime-cluster/realtime/pkg/metric"
 	"github.com/realtime-cluster/realtime/pkg/owner"
 	"github.com/realtime-cluster/realtime/pkg/topic"
@@ -87,7 +88,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	shelves := &shelf.Config{Metrics: shelf.NewMetrics(metric.For(nil, "router"))}
-	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()), shelves)}
+	w := &world{T: t, model: newModel(), topics: newTopics(nil, newMetrics(prometheus.NewRegistry()), shelves, new(hot.Counter))}
 	for i := range w.gateways {
 		w.gateways[i] = &owner.Gateway{Slot: i}
 	}

@@ -18,6 +18,11 @@ const overview = `realtime: messaging for browsers and backends, by WebSocket
   realtime router [flags]     owns topics
   realtime presence [flags]   owns users and rooms
   realtime token -user NAME   prints a token signed with JWT_SECRET
+  realtime top                shows the processes of a cluster and their load, over NATS
+  realtime info [-node NAME]  prints how the processes of a cluster are, over NATS
+  realtime drain -node NAME   has a process stop in good order, and follows it, over NATS
+  realtime disconnect -user NAME
+                              ends all connections of a user, over NATS
   realtime rules check|test   checks files of routing rules, tells what they make of a message
   realtime health             asks a process of this machine whether it is ready
   realtime check -url URL     sends a message through a cluster and awaits its delivery
@@ -48,7 +53,7 @@ func Help(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, "Usage: realtime version\n\nprint the version of realtime and of Go, and the platform\n")
 		return 0
 	}
-	if !slices.Contains([]string{config.CommandAll, config.CommandGateway, config.CommandRouter, config.CommandPresence, config.CommandToken}, args[0]) {
+	if !slices.Contains(config.Commands, args[0]) {
 		fmt.Fprintf(stderr, "realtime: no help for %q; try: realtime help\n", args[0])
 		return 2
 	}

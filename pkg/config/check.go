@@ -24,11 +24,19 @@ func (c *Config) check() error {
 		if a := c.Auth; a.Secret == "" && a.PublicKey == "" && a.JWKSURL == "" && !c.Dev {
 			return c.missingKey()
 		}
+	case CommandDrain:
+		if c.Control.Node == "" {
+			return errors.New("-node: required, such as -node gateway-0; see realtime info")
+		}
+	case CommandDisconnect:
+		if c.User == "" {
+			return errors.New("-user: required, such as -user alice")
+		}
 	case CommandToken:
 		if c.Auth.Secret == "" {
 			return errors.New("JWT_SECRET: required, the token is signed with it; at least 32 bytes")
 		}
-		if c.Token.User == "" {
+		if c.User == "" {
 			return errors.New("-user: required, such as -user alice")
 		}
 		if c.Token.Refresh && c.Auth.RefreshTTL < c.Token.TTL {

@@ -12,14 +12,25 @@ import (
 	"github.com/realtime-cluster/realtime/pkg/web"
 )
 
-// The commands that have settings. CommandAll runs every role in one process.
+// The commands that have settings. CommandAll runs every role in one process; the last four
+// ask the processes of a cluster.
 const (
-	CommandAll      = "all"
-	CommandGateway  = "gateway"
-	CommandRouter   = "router"
-	CommandPresence = "presence"
-	CommandToken    = "token"
+	CommandAll        = "all"
+	CommandGateway    = "gateway"
+	CommandRouter     = "router"
+	CommandPresence   = "presence"
+	CommandToken      = "token"
+	CommandTop        = "top"
+	CommandInfo       = "info"
+	CommandDrain      = "drain"
+	CommandDisconnect = "disconnect"
 )
+
+// Commands are all of them, in the order in which they are documented.
+var Commands = []string{
+	CommandAll, CommandGateway, CommandRouter, CommandPresence, CommandToken,
+	CommandTop, CommandInfo, CommandDrain, CommandDisconnect,
+}
 
 // Config holds the settings of one command, checked and complete: defaults are
 // filled in. Settings the command does not use have their zero value.
@@ -28,6 +39,7 @@ type Config struct {
 	Dev             bool          // development mode; only with CommandAll
 	NodeName        string        // a label for people, not unique; never empty in a role
 	ShutdownTimeout time.Duration // from SIGTERM to the end of the process
+	User            string        // whom a token is for, or who is to be disconnected
 
 	SettingsFile string            // a file name; empty when unset
 	Settings     settings.Settings // what SettingsFile says
@@ -43,6 +55,7 @@ type Config struct {
 	History  History
 	Log      Log
 	Token    Token
+	Control  Control
 }
 
 // HTTP is where a role listens.
@@ -145,7 +158,6 @@ type Log struct {
 
 // Token is what the token command writes into the JWT.
 type Token struct {
-	User      string
 	TTL       time.Duration
 	Roles     []string
 	Publish   []string // topic patterns; nil: no such claim
@@ -153,4 +165,12 @@ type Token struct {
 
 	Permissions []string
 	Refresh     bool // a refresh token, too
+}
+
+// Control is what the commands that ask the processes of a cluster are told.
+type Control struct {
+	Node     string        // a node's name or the ID of a process; empty: every one
+	Interval time.Duration // between two looks
+	Once     bool
+	JSON     bool
 }

@@ -51,7 +51,7 @@ func TestTextRoundTrip(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, command := range []string{CommandAll, CommandGateway, CommandRouter, CommandPresence, CommandToken} {
+	for _, command := range Commands {
 		var b strings.Builder
 		Usage(&b, command)
 		for _, s := range Settings() {

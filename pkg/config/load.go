@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/realtime-cluster/realtime/pkg/settings"
@@ -91,7 +92,7 @@ func Blame(setting string, err error) error {
 
 // derive fills in the defaults that depend on the machine or on other settings.
 func (c *Config) derive(formatGiven bool) {
-	if c.Command == CommandToken {
+	if !slices.Contains(everyRole, c.Command) {
 		return
 	}
 	if c.NodeName == "" {

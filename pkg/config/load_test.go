@@ -176,7 +176,7 @@ func TestPublicHasNoSecret(t *testing.T) {
 func TestToken(t *testing.T) {
 	c := load(t, CommandToken, map[string]string{"JWT_SECRET": testSecret, "PORT": "not looked at"},
 		"-user", "alice", "-ttl", "90s", "-roles", "admin,dev", "-publish", "chat.>")
-	if c.Token.User != "alice" || c.Token.TTL != 90*time.Second || !slices.Equal(c.Token.Roles, []string{"admin", "dev"}) ||
+	if c.User != "alice" || c.Token.TTL != 90*time.Second || !slices.Equal(c.Token.Roles, []string{"admin", "dev"}) ||
 		!slices.Equal(c.Token.Publish, []string{"chat.>"}) || c.Token.Subscribe != nil {
 		t.Errorf("Token = %+v", c.Token)
 	}

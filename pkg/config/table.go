@@ -19,6 +19,9 @@ var (
 	wholeOnly = []string{CommandAll}
 	tokenOnly = []string{CommandToken}
 	withToken = []string{CommandAll, CommandGateway, CommandToken}
+	withNATS  = append([]string{CommandTop, CommandInfo, CommandDrain, CommandDisconnect}, everyRole...)
+	withUser  = []string{CommandToken, CommandDisconnect}
+	withNode  = []string{CommandInfo, CommandDrain}
 )
 
 // table declares every setting.
@@ -56,13 +59,13 @@ func table() []Setting {
 			Help:  "development mode: a one-off JWT_SECRET when no key is set, and tokens to try on the screen",
 			field: toggle(func(c *Config) *bool { return &c.Dev })},
 
-		{Name: "NATS_URL", Kind: KindList, RoleDefault: "nats://localhost:4222", Commands: everyRole,
+		{Name: "NATS_URL", Kind: KindList, RoleDefault: "nats://localhost:4222", Commands: withNATS,
 			Help:  "NATS servers, comma-separated; unset in one process: an embedded server",
 			field: list(func(c *Config) *[]URL { return &c.NATS.URLs }, asURL(parseNATSURL), URL.String)},
-		{Name: "NATS_CREDENTIALS", Kind: KindText, Commands: everyRole,
+		{Name: "NATS_CREDENTIALS", Kind: KindText, Commands: withNATS,
 			Help:  "file with the credentials for NATS",
 			field: bind(func(c *Config) *string { return &c.NATS.Credentials }, parseReadableFile, plain)},
-		{Name: "NATS_CONNECT_TIMEOUT", Kind: KindDuration, Default: "5s", Commands: everyRole,
+		{Name: "NATS_CONNECT_TIMEOUT", Kind: KindDuration, Default: "5s", Commands: withNATS,
 			Help:  "how long a start waits for NATS before it gives up",
 			field: duration(100*time.Millisecond, 10*time.Minute, func(c *Config) *time.Duration { return &c.NATS.ConnectTimeout })},
 		{Name: "NATS_CONNECTIONS", Kind: KindNumber, Default: "2", Commands: everyRole,
@@ -215,9 +218,9 @@ func table() []Setting {
 			Help:  "shape of the log lines; unset in development mode: console",
 			field: oneOf(func(c *Config) *string { return &c.Log.Format }, "json", "console")},
 
-		{Flag: "user", Kind: KindText, Commands: tokenOnly,
-			Help:  "the user the token is for, required",
-			field: bind(func(c *Config) *string { return &c.Token.User }, parseUser, plain)},
+		{Flag: "user", Kind: KindText, Commands: withUser,
+			Help:  "the user it is about, required",
+			field: bind(func(c *Config) *string { return &c.User }, parseUser, plain)},
 		{Flag: "ttl", Kind: KindDuration, Default: "1h", Commands: tokenOnly,
 			Help:  "how long the token is valid, and with -refresh those that come after it",
 			field: duration(time.Second, 10*365*24*time.Hour, func(c *Config) *time.Duration { return &c.Token.TTL })},
@@ -236,6 +239,18 @@ func table() []Setting {
 		{Flag: "subscribe", Kind: KindList, Commands: tokenOnly,
 			Help:  "topic patterns the user may subscribe to, comma-separated; unset: all but the system's",
 			field: list(func(c *Config) *[]string { return &c.Token.Subscribe }, parsePattern, plain)},
+		{Flag: "node", Kind: KindText, Commands: withNode,
+			Help:  "the NODE_NAME of a node, or the ID of its process as realtime info tells it",
+			field: text(func(c *Config) *string { return &c.Control.Node })},
+		{Flag: "interval", Kind: KindDuration, Default: "2s", Commands: []string{CommandTop, CommandDrain},
+			Help:  "how long between two looks",
+			field: duration(500*time.Millisecond, time.Hour, func(c *Config) *time.Duration { return &c.Control.Interval })},
+		{Flag: "once", Kind: KindSwitch, Default: "false", Commands: []string{CommandTop},
+			Help:  "print one page, over one interval, and end; so does an output that is no terminal",
+			field: toggle(func(c *Config) *bool { return &c.Control.Once })},
+		{Flag: "json", Kind: KindSwitch, Default: "false", Commands: []string{CommandInfo},
+			Help:  "print the reports as a JSON list, with all their figures",
+			field: toggle(func(c *Config) *bool { return &c.Control.JSON })},
 	}
 	for i := range settings {
 		if settings[i].Flag == "" {

@@ -13,6 +13,11 @@ var purpose = map[string]string{
 	CommandRouter:   "run a router: the owner of topics",
 	CommandPresence: "run a presence node: the owner of users and rooms",
 	CommandToken:    "print a token for a user, signed with JWT_SECRET",
+
+	CommandTop:        "show the processes of a cluster, their load, hot topics and slow clients, again and again; q ends it",
+	CommandInfo:       "print how the processes of a cluster are, and their settings",
+	CommandDrain:      "have a process stop in good order, as SIGTERM does, and follow it until it is gone; whatever runs it may start it again",
+	CommandDisconnect: "end all connections of a user; clients that may do so come back",
 }
 
 // Usage writes what command does and its settings to w. The errors of w are

@@ -39,7 +39,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"all", "gateway", "router", "presence", "token"} {
+	for _, command := range config.Commands {
 		_, byHelp, _ := runBinary(t, nil, "help", command)
 		for _, flag := range []string{"-h", "-help", "--help", "help"} {
 			code, stdout, stderr := runBinary(t, nil, command, flag)

@@ -67,28 +67,44 @@ func New(cfg Config) http.Handler {
 	return mux
 }
 
-type component struct {
+// The states of a process, and but for StatusDegraded of its parts.
+const (
+	StatusHealthy   = "healthy"
+	StatusDegraded  = "degraded"  // it works, without a part that is not vital
+	StatusUnhealthy = "unhealthy" // not ready
+)
+
+// Component is what /health tells of a part.
+type Component struct {
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"`
 }
 
-func (s *server) health(w http.ResponseWriter, _ *http.Request) {
-	status, code := "healthy", http.StatusOK
-	components := make(map[string]component, len(s.cfg.Parts))
-	for _, p := range s.cfg.Parts {
+// Health is how the parts are, by name, and what follows for the whole.
+func Health(parts []Part) (status string, components map[string]Component) {
+	status = StatusHealthy
+	components = make(map[string]Component, len(parts))
+	for _, p := range parts {
 		err := p.Ready()
-		switch {
-		case err == nil:
-			components[p.Name] = component{Status: "healthy"}
-		case p.Vital:
-			components[p.Name] = component{Status: "unhealthy", Reason: err.Error()}
-			status, code = "unhealthy", http.StatusServiceUnavailable
-		default:
-			components[p.Name] = component{Status: "unhealthy", Reason: err.Error()}
-			if status == "healthy" {
-				status = "degraded"
-			}
+		if err == nil {
+			components[p.Name] = Component{Status: StatusHealthy}
+			continue
 		}
+		components[p.Name] = Component{Status: StatusUnhealthy, Reason: err.Error()}
+		if p.Vital {
+			status = StatusUnhealthy
+		} else if status == StatusHealthy {
+			status = StatusDegraded
+		}
+	}
+	return status, components
+}
+
+func (s *server) health(w http.ResponseWriter, _ *http.Request) {
+	status, components := Health(s.cfg.Parts)
+	code := http.StatusOK
+	if status == StatusUnhealthy {
+		code = http.StatusServiceUnavailable
 	}
 	body := map[string]any{
 		"status":         status,

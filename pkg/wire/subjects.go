@@ -14,6 +14,8 @@ const (
 	prefixBeat   = "rt.beat."   // every node → all: heartbeats, JSON
 	prefixYield  = "rt.yield."  // gateway → gateway: give up a session; JSON
 	prefixRefuse = "rt.refuse." // NATS server → sender: "no responders" for a batch
+
+	prefixControl = "rt.control." // operator's tools → a process: requests, JSON
 )
 
 // Up is the subject of a router's or presence node's lane for gateways.
@@ -50,6 +52,15 @@ func ParseRefuse(subject string) (link, seq uint64, ok bool) {
 
 // Yield is where a gateway, by NodeName, is asked to give up a session.
 func Yield(node string) string { return prefixYield + node }
+
+// Where the operator's tools ask: every process, or one of the gateways (a queue group).
+const (
+	ControlAll     = prefixControl + "all"
+	ControlGateway = prefixControl + "gateway"
+)
+
+// Control is where the operator's tools ask one process, which it names itself.
+func Control(process string) string { return prefixControl + "process." + process }
 
 // Beat is the subject of the heartbeats of a role.
 func Beat(role string) string { return prefixBeat + role }
