@@ -39,6 +39,12 @@ func TestIngress(t *testing.T) {
 	for i := range 2 * room {
 		token, err := c.Token(fmt.Sprint("user-", i))
 		must(t, err)
+		if i < room { // at the first gateway, which then is full
+			conn, err := client.Dial(t.Context(), c.WS()[0], token, client.Options{})
+			must(t, err)
+			t.Cleanup(conn.Abort)
+			continue
+		}
 		said = append(said, dialTLS(t, lb, token))
 	}
 	if a, b := open(first), open(second); a != room || b != room {
