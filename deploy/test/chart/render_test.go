@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	envoyv1alpha1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
@@ -18,12 +20,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/realtime-cluster/realtime/pkg/config"
 )
 
-// typed makes the objects that Kubernetes knows itself, by kind.
+// typed makes the objects of Kubernetes and of the CRDs that the chart uses, by kind.
 var typed = map[string]func() any{
 	"ServiceAccount":          func() any { return new(corev1.ServiceAccount) },
 	"Secret":                  func() any { return new(corev1.Secret) },
@@ -36,10 +39,11 @@ var typed = map[string]func() any{
 	"HorizontalPodAutoscaler": func() any { return new(autoscalingv2.HorizontalPodAutoscaler) },
 	"Ingress":                 func() any { return new(networkingv1.Ingress) },
 	"NetworkPolicy":           func() any { return new(networkingv1.NetworkPolicy) },
+	"ServiceMonitor":          func() any { return new(monitoringv1.ServiceMonitor) },
+	"PrometheusRule":          func() any { return new(monitoringv1.PrometheusRule) },
+	"HTTPRoute":               func() any { return new(gatewayv1.HTTPRoute) },
+	"BackendTrafficPolicy":    func() any { return new(envoyv1alpha1.BackendTrafficPolicy) },
 }
-
-// custom are the kinds of CRDs.
-var custom = []string{"ServiceMonitor", "PrometheusRule", "HTTPRoute", "BackendTrafficPolicy"}
 
 // render is what the chart makes of values, or Helm's error.
 func render(values map[string]any) (map[string]string, error) {
@@ -68,7 +72,7 @@ func TestRender(t *testing.T) {
 	if err != nil || len(files) != 6 {
 		t.Fatal(files, err)
 	}
-	var unseen = slices.Concat(slices.Collect(maps.Keys(typed)), custom)
+	unseen := slices.Collect(maps.Keys(typed))
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -97,9 +101,6 @@ func TestRender(t *testing.T) {
 						continue
 					}
 					unseen = slices.DeleteFunc(unseen, func(kind string) bool { return kind == head.Kind })
-					if slices.Contains(custom, head.Kind) {
-						continue
-					}
 					if typed[head.Kind] == nil {
 						t.Fatalf("%s: unknown kind %s", name, head.Kind)
 					}
