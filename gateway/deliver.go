@@ -149,12 +149,12 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 
 // A loop whose deliveries take long to write writes them less often, and more of them at once: the system call is what
 // costs, hardly the bytes. After a writing that took restFrom or more, the next is restFactor times as long away, restMost
-// at most. So a loop that has little to do writes at once, and one that has much writes for a ninth of its time, as long as
+// at most. So a loop that has little to do writes at once, and one that has much writes for a seventeenth of its time, as long as
 // restMost allows.
 const (
-	restFactor = 8
+	restFactor = 16
 	restFrom   = 100 * time.Microsecond
-	restMost   = 8 * time.Millisecond
+	restMost   = 11 * time.Millisecond
 )
 
 // drainTurn writes what a turn leaves: connections with frames of their own at once, those with deliveries when the
