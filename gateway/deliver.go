@@ -153,7 +153,7 @@ func (l *loop) deliverPatterns(d *wire.Deliver, t *track, frame uint32) uint32 {
 // restMost allows.
 const (
 	restFactor = 16
-	restFrom   = 100 * time.Microsecond
+	restFrom   = 300 * time.Microsecond
 	restMost   = 11 * time.Millisecond
 )
 
